@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab lint types lock bench data clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'capi_lab needs Python >= 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where the result lies
+	$(BIN)/capi-lab demo --out out
+
+test: $(STAMP)  ## the whole test suite
+	$(BIN)/python -m pytest -n auto
+
+lab: $(STAMP)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+lint: $(STAMP)  ## ruff and strict mypy
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## speed as ratios, measured in one run
+	$(BIN)/python benchmarks/run.py
+
+lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11 to 3.13
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade \
+	    --all-extras pyproject.toml -o constraints.txt
+
+data: $(STAMP)  ## make the shipped sample again from its sources (data/README.md)
+	$(BIN)/python data/make_cdnow.py
+
+clean:  ## remove the environment and everything generated
+	rm -rf $(VENV) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

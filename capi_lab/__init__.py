@@ -1,0 +1,93 @@
+"""capi_lab: match-rate analytics for ad pixels and conversions APIs.
+
+What does the pixel miss, what does pixel + conversions API recover, would the platform count every
+conversion once, and which match rate to expect. See the README for ten lines that answer the first.
+
+Heavy imports are lazy: ``import capi_lab`` loads no pandas; the first use of a name does.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# name -> module that holds it; a name equal to the module's last part is the module itself
+_HOMES = {
+    "PLATFORMS": "capi_lab.platforms",
+    "Reconciled": "capi_lab.reconcile",
+    "World": "capi_lab.simulate",
+    "coverage": "capi_lab.measure",
+    "dedup": "capi_lab.reconcile",
+    "errors": "capi_lab.errors",
+    "gap_by_cause": "capi_lab.measure",
+    "identity": "capi_lab.identity",
+    "load": "capi_lab.load",
+    "observe": "capi_lab.simulate",
+    "plots": "capi_lab.plots",
+    "reconcile": "capi_lab.reconcile",
+    "suppress_small": "capi_lab.measure",
+    "tables": "capi_lab.tables",
+    "words": "capi_lab.words",
+}
+
+__all__ = [
+    "PLATFORMS",
+    "Reconciled",
+    "World",
+    "__version__",
+    "coverage",
+    "dedup",
+    "errors",
+    "gap_by_cause",
+    "identity",
+    "load",
+    "observe",
+    "plots",
+    "reconcile",
+    "suppress_small",
+    "tables",
+    "words",
+]
+
+if TYPE_CHECKING:
+    from capi_lab import errors, identity, load, plots, tables, words
+    from capi_lab.measure import coverage, gap_by_cause, suppress_small
+    from capi_lab.platforms import PLATFORMS
+    from capi_lab.reconcile import Reconciled, dedup, reconcile
+    from capi_lab.simulate import World, observe
+
+
+class _Package(ModuleType):
+    """Keep `cl.reconcile(...)` a function although a sub-package has the same name.
+
+    Importing ``capi_lab.reconcile`` makes Python bind the sub-module over the public function; the design
+    gives both that name, so that one assignment is ignored. ``from capi_lab.reconcile import ...`` is
+    untouched: it goes through `sys.modules`.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and name in _FUNCTIONS_NAMED_LIKE_PACKAGES:
+            return
+        super().__setattr__(name, value)
+
+
+_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile"})
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'capi_lab' has no attribute {name!r}")
+    module = import_module(_HOMES[name])
+    # A name its module does not define is the module itself (`cl.load`, `cl.tables`).
+    value = getattr(module, name, module)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,185 @@
+"""Any input to one Ibis expression, pandas out at the edge.
+
+A DataFrame, an Arrow table, a Parquet path or glob, or an Ibis table goes in; code in between is written
+once in Ibis; the embedded DuckDB runs it unless the caller's Ibis table lives elsewhere.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import ibis
+import pandas as pd
+
+from capi_lab.errors import ContractError, InputError, LoadError
+from capi_lab.tables import Table, checked
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["TableLike", "as_table", "default_backend", "materialise", "same_kind", "to_frame"]
+
+TableLike: TypeAlias = "pd.DataFrame | pyarrow.Table | ibis.Table | str | Path"
+
+
+@cache
+def default_backend() -> Any:
+    """Return the embedded DuckDB, one per process, in UTC whatever the machine's zone."""
+    backend = ibis.duckdb.connect()
+    backend.raw_sql("SET TimeZone = 'UTC'")
+    return backend
+
+
+def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = None) -> ibis.Table:
+    """Turn any input into an Ibis table that keeps the contract.
+
+    Parameters
+    ----------
+    data : DataFrame, pyarrow.Table, path or glob of Parquet files, or Ibis table
+    contract : Table
+        Checked here, at the boundary: a frame in pandas, anything else by one aggregate query.
+    beside : Ibis table, optional
+        A Parquet path is opened on this table's backend, so that the two can be joined.
+
+    Returns
+    -------
+    Ibis table
+        Same rows; times in UTC.
+
+    Raises
+    ------
+    ContractError
+        A column is missing, has the wrong type, or holds missing or repeated values where it must not.
+    LoadError
+        A path matches no file.
+    InputError
+        ``data`` is none of the above.
+    """
+    if isinstance(data, pd.DataFrame):
+        return ibis.memtable(checked(contract, data))
+    if isinstance(data, str | Path):
+        table = _open_parquet(data, beside)
+    elif isinstance(data, ibis.Table):
+        table = data
+    elif type(data).__module__.startswith("pyarrow"):
+        table = ibis.memtable(data)
+    else:
+        raise InputError(
+            f"cannot read a {type(data).__name__} as table '{contract.name}': "
+            "give a DataFrame, an Arrow table, a Parquet path or glob, or an Ibis table"
+        )
+    return _checked_by_query(contract, table)
+
+
+def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
+    text = str(path)
+    folder, name = Path(text).parent, Path(text).name
+    if "*" in name or "?" in name:
+        found = any(folder.glob(name)) if not any(ch in str(folder) for ch in "*?") else True
+    else:
+        found = Path(text).exists()
+    if not found:
+        raise LoadError(f"no file matches the Parquet path '{Path(text).name}': check the folder and the pattern")
+    backend = default_backend() if beside is None else _backend_of(beside)
+    try:
+        return backend.read_parquet(text)
+    except Exception as error:  # each engine has its own error class
+        raise LoadError(
+            f"'{Path(text).name}' cannot be read as Parquet ({type(error).__name__}): "
+            "use cl.load.table(...) for CSV or JSON"
+        ) from None
+
+
+def _backend_of(table: ibis.Table) -> Any:
+    """Return the backend a table lives on; memtables belong to none, so DuckDB takes them."""
+    backends, memtables = table._find_backends()
+    return backends[0] if backends and not (memtables and not backends) else default_backend()
+
+
+def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
+    """Check schema, missing values, allowed values and uniqueness in one aggregate."""
+    schema = table.schema()
+    problems: list[tuple[str, str, int | None]] = [
+        (name, "column is missing", None) for name in contract.required if name not in schema
+    ]
+    casts: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    meaning: dict[str, tuple[str, str]] = {}
+    for column in contract.columns:
+        if column.name not in schema:
+            continue
+        dtype, value = schema[column.name], table[column.name]
+        wanted = {"text": "string", "time": "timestamp('UTC')", "number": "float64"}[column.kind]
+        if dtype.is_null():
+            casts[column.name] = value.cast(wanted)
+        elif column.kind == "text" and not dtype.is_string():
+            problems.append((column.name, f"is {dtype}, must be text", None))
+        elif column.kind == "time" and not (dtype.is_timestamp() and dtype.timezone):
+            problems.append((column.name, f"is {dtype}, must be a timestamp in UTC", None))
+        elif column.kind == "number" and not dtype.is_numeric():
+            problems.append((column.name, f"is {dtype}, must be a number", None))
+        elif column.kind == "number" and not dtype.is_float64():
+            casts[column.name] = value.cast("float64")
+        for check, expr in _count_checks(column, value).items():
+            key = f"c{len(counts)}"
+            counts[key], meaning[key] = expr, (column.name, check)
+    if problems:
+        raise ContractError(contract.name, problems)
+    if counts:
+        found = _backend_of(table).to_pyarrow(table.aggregate(**counts)).to_pylist()[0]
+        failed = [(*meaning[key], int(n)) for key, n in found.items() if n]
+        if failed:
+            raise ContractError(contract.name, failed)
+    return table.mutate(**casts) if casts else table
+
+
+def _count_checks(column: Any, value: Any) -> dict[str, Any]:
+    checks = {}
+    if column.required:
+        checks["value is missing: drop or fill these rows"] = value.isnull().sum().fill_null(0)
+    if column.unique:
+        checks["value is not unique: drop or rename repeated rows"] = value.count() - value.nunique()
+    if column.allowed:
+        outside = value.notnull() & ~value.isin(column.allowed)
+        checks[f"value is not one of {', '.join(column.allowed)}"] = outside.sum().fill_null(0)
+    return checks
+
+
+def to_frame(table: ibis.Table) -> pd.DataFrame:
+    """Run an expression and return pandas: text as ``str``, times as ``datetime64[us, UTC]``."""
+    frame = _backend_of(table).to_pandas(table)
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.DatetimeTZDtype):
+            frame[name] = frame[name].dt.tz_convert("UTC").dt.as_unit("us")
+    return frame
+
+
+def same_kind(data: TableLike, table: ibis.Table) -> pd.DataFrame | ibis.Table:
+    """Answer a DataFrame or Arrow input with a DataFrame, a Parquet or Ibis input with an Ibis table."""
+    return table if isinstance(data, str | Path | ibis.Table) else to_frame(table)
+
+
+def materialise(table: ibis.Table) -> ibis.Table:
+    """Run an expression once and return a table that only reads the result.
+
+    The result lies in a temporary Parquet file that lives as long as the process: it may be larger than memory.
+    """
+    backend = _backend_of(table)
+    path = Path(_scratch().name) / f"{next(_numbers())}.parquet"
+    backend.to_parquet(table, path)
+    return backend.read_parquet(path)
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="capi-lab-")
+
+
+@cache
+def _numbers() -> Any:
+    import itertools
+
+    return itertools.count()

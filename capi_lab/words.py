@@ -1,0 +1,141 @@
+"""The vocabulary as enums: one word, one meaning, in columns, plots and docs alike.
+
+Each member is a plain string (`enum.StrEnum`), so tables hold the words themselves.
+`docs/glossary.md` explains them to readers.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = [
+    "Channel",
+    "Consent",
+    "DropReason",
+    "GapCause",
+    "IdSource",
+    "Link",
+    "LoadDrop",
+    "Origin",
+    "Outcome",
+    "PairCause",
+    "Setup",
+]
+
+
+class Channel(StrEnum):
+    """Who reported an event: the browser or the server."""
+
+    PIXEL = "pixel"
+    CAPI = "capi"
+
+
+class Setup(StrEnum):
+    """Which channels run; ``incremental`` is what the second adds to the first, paired."""
+
+    PIXEL = "pixel"
+    CAPI = "capi"
+    BOTH = "pixel+capi"
+    INCREMENTAL = "incremental"
+
+
+class Origin(StrEnum):
+    """Where a table's rows come from; only ``real`` rows may ever reach a live platform."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+    SEMI_SYNTHETIC = "semi-synthetic"
+
+
+class Consent(StrEnum):
+    """A person's answer for one purpose; missing means not known."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+class Link(StrEnum):
+    """How an event was tied to a conversion of the ledger."""
+
+    ORDER_ID = "order_id"
+    EVENT_ID = "event_id"
+    NONE = "none"
+
+
+class DropReason(StrEnum):
+    """Why the platform would not count an event of its own."""
+
+    DUPLICATE_OTHER_CHANNEL = "duplicate_other_channel"
+    DUPLICATE_SAME_CHANNEL = "duplicate_same_channel"
+    BROWSER_PREFERRED = "browser_preferred"
+    FALLBACK_KEY = "fallback_key"
+
+
+class Outcome(StrEnum):
+    """What became of a conversion that both channels reported."""
+
+    DEDUPLICATED = "deduplicated"
+    DOUBLE_COUNTED = "double_counted"
+    OVER_MERGED = "over_merged"
+    UNKNOWN = "unknown"
+
+
+class PairCause(StrEnum):
+    """Why a pair was not deduplicated."""
+
+    MISSING_EVENT_ID = "missing_event_id"
+    ID_TYPE_OR_PADDING = "id_type_or_padding"
+    ID_PREFIX_OR_CASE = "id_prefix_or_case"
+    EVENT_NAME_DIFFERS = "event_name_differs"
+    OUTSIDE_WINDOW = "outside_window"
+    ID_REUSED = "id_reused"
+    NEW_ID_ON_RELOAD = "new_id_on_reload"
+    VALUE_DIFFERS = "value_differs"
+    CURRENCY_DIFFERS = "currency_differs"
+    CLOCK_SKEW = "clock_skew"
+    PIXEL_AFTER_SERVER_FALLBACK = "pixel_after_server_fallback"
+    UNKNOWN = "unknown"
+
+
+class GapCause(StrEnum):
+    """Why a channel did not report a conversion."""
+
+    NO_CONSENT = "no_consent"
+    BLOCKER = "blocker"
+    BROWSER_PRIVATE = "browser_private"
+    PAGE_LEFT = "page_left"
+    SCRIPT_FAILED = "script_failed"
+    SERVER_FAILED = "server_failed"
+    INELIGIBLE = "ineligible"
+    UNATTRIBUTED = "unattributed"
+
+
+class IdSource(StrEnum):
+    """Where a click id was found."""
+
+    URL = "url"
+    COOKIE = "cookie"
+    COLUMN = "column"
+    META = "meta"
+
+
+class LoadDrop(StrEnum):
+    """Why a loader left a row of the file out of the table."""
+
+    UNPARSABLE = "unparsable"
+    NO_TIME = "no_time"
+    AMBIGUOUS_LOCAL_TIME = "ambiguous_local_time"
+    NO_ID = "no_id"
+    DUPLICATE_ID = "duplicate_id"
+    DUPLICATE_ROW = "duplicate_row"
+    CONTINUATION_LINE = "continuation_line"
+    TEST_ORDER = "test_order"
+    CANCELLED = "cancelled"
+    NOT_PAID = "not_paid"
+    OTHER_SOURCE = "other_source"
+    BOT = "bot"
+    NOT_A_VISIT = "not_a_visit"
+    STATIC_FILE = "static_file"
+    HTTP_STATUS = "http_status"
+    NO_CLICK_ID = "no_click_id"
+    REPEATED_CLICK = "repeated_click"

@@ -1,0 +1,184 @@
+"""The platform's dedup rule, replayed over a log."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import capi_lab as cl
+from capi_lab.errors import ContractError, InputError, UnknownNameError
+from capi_lab.reconcile.dedup import dedup_readings
+from tests.reconcile.greedy import HOURS_48, MINUTES_5, Row, greedy_meta
+
+START = int(pd.Timestamp("2026-03-01", tz="UTC").as_unit("us").value)
+
+
+def frame(rows: list[Row]) -> pd.DataFrame:
+    times = pd.to_datetime([START + r.clock for r in rows], unit="us", utc=True)
+    text = {
+        name: pd.Series([getattr(r, attribute) for r in rows], dtype="str")
+        for name, attribute in {
+            "row_id": "row_id",
+            "channel": "channel",
+            "event_name": "name",
+            "event_id": "event_id",
+            "external_id": "external_id",
+            "fbp": "fbp",
+        }.items()
+    }
+    return pd.DataFrame(text | {"event_time": pd.Series(times).dt.as_unit("us")})
+
+
+def verdicts(result: pd.DataFrame) -> dict[str, tuple[bool, str | None, str | None]]:
+    return {
+        row.row_id: (
+            bool(row.kept),
+            None if pd.isna(row.drop_reason) else row.drop_reason,
+            None if pd.isna(row.duplicate_of) else row.duplicate_of,
+        )
+        for row in result.itertuples()
+    }
+
+
+# Clocks that sit on the rule's edges: ties, the 5-minute and 48-hour ends to the microsecond, chains beyond.
+EDGES = sorted(
+    {
+        base + step + nudge
+        for base in (0, HOURS_48, 2 * HOURS_48, HOURS_48 // 2)
+        for step in (0, MINUTES_5, HOURS_48)
+        for nudge in (-1, 0, 1)
+        if base + step + nudge >= 0
+    }
+)
+clocks = st.one_of(st.sampled_from(EDGES), st.integers(0, 3 * HOURS_48))
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Row]:
+    ids = draw(st.sampled_from([["e"], ["e", None], ["e", "f", None], [None], [f"e{i}" for i in range(4)]]))
+    people = draw(st.sampled_from([[None], ["u", None], ["u", "v", None]]))
+    browsers = draw(st.sampled_from([[None], ["b", None], ["b", "c"]]))
+    n = draw(st.integers(1, 14))
+    return [
+        Row(
+            row_id=f"r{i:02d}",
+            channel=draw(st.sampled_from(["pixel", "capi"])),
+            name=draw(st.sampled_from(["Purchase", "Purchase", "purchase"])),
+            event_id=draw(st.sampled_from(ids)),
+            clock=draw(clocks),
+            external_id=draw(st.sampled_from(people)),
+            fbp=draw(st.sampled_from(browsers)),
+        )
+        for i in range(n)
+    ]
+
+
+def many(logs_: list[list[Row]]) -> list[Row]:
+    """Put many small logs into one, each with names and ids of its own, so that one run checks them all."""
+    return [
+        Row(f"{k}-{r.row_id}", r.channel, f"{r.name}{k}", r.event_id, r.clock, r.external_id, r.fbp)
+        for k, log in enumerate(logs_)
+        for r in log
+    ]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(logs(), min_size=40, max_size=60), st.booleans())
+@example([[Row("a", "capi", "P", "e", 0), Row("b", "pixel", "P", "e", MINUTES_5)]], False)
+@example([[Row("a", "capi", "P", "e", 0), Row("b", "pixel", "P", "e", MINUTES_5 + 1)]], False)
+@example([[Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", HOURS_48)]], False)
+@example([[Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", HOURS_48 + 1)]], False)
+def test_equals_a_plain_greedy_loop(parts: list[list[Row]], same_channel: bool) -> None:
+    """Every verdict, reason and partner equals the greedy loop's, over more than a thousand adversarial logs."""
+    rows = many(parts)
+    result = cl.dedup(frame(rows), "meta", same_channel=same_channel)
+    assert verdicts(result) == greedy_meta(rows, same_channel=same_channel)
+    other = greedy_meta(rows, same_channel=not same_channel)
+    words = {False: "same channel kept apart", True: "same channel merged"}
+    assert result.attrs["kept_by_reading"] == {
+        words[same_channel]: int(result["kept"].sum()),
+        words[not same_channel]: sum(kept for kept, _, _ in other.values()),
+    }
+
+
+def test_dense_keys_over_many_windows() -> None:
+    """One id reused every few hours for weeks by both channels is replayed as the greedy loop does."""
+    rows = [
+        Row(f"r{i:03d}", "pixel" if i % 3 else "capi", "Purchase", "same", i * HOURS_48 // 7) for i in range(200)
+    ]
+    for merged in (False, True):
+        assert verdicts(cl.dedup(frame(rows), "meta", same_channel=merged)) == greedy_meta(
+            rows, same_channel=merged
+        )
+
+
+def test_row_order_and_parquet_files_do_not_matter(tmp_path) -> None:
+    """Shuffled rows, and the same rows split over Parquet files, give the same verdicts."""
+    rows = [
+        Row(f"r{i}", "pixel" if i % 2 else "capi", "Purchase", f"e{i // 3}", (i * 7919) % 50 * MINUTES_5 // 2)
+        for i in range(60)
+    ]
+    table = frame(rows)
+    expected = verdicts(cl.dedup(table, "meta"))
+    assert verdicts(cl.dedup(table.sample(frac=1, random_state=1), "meta")) == expected
+    table.iloc[:20].to_parquet(tmp_path / "a.parquet")
+    table.iloc[20:].to_parquet(tmp_path / "b.parquet")
+    lazy = cl.dedup(str(tmp_path / "*.parquet"), "meta")
+    assert verdicts(lazy.to_pandas()) == expected
+
+
+def test_rows_come_back_in_the_callers_order_with_the_callers_index() -> None:
+    """Rows are marked, never deleted or moved: index, order and extra columns are the input's."""
+    table = frame([Row("b", "capi", "P", "e", 1), Row("a", "pixel", "P", "e", 0)]).assign(note=["x", "y"])
+    table.index = pd.Index([7, 3])
+    result = cl.dedup(table, "meta")
+    assert list(result.index) == [7, 3]
+    assert list(result["row_id"]) == ["b", "a"]
+    assert list(result["note"]) == ["x", "y"]
+    assert list(result["kept"]) == [False, True]
+
+
+def test_receipt_not_event_time_is_the_clock() -> None:
+    """A server event that happened at once but was received 49 hours later is counted again."""
+    table = frame([Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", 0)])
+    late = table.assign(received_time=[table["event_time"][0], table["event_time"][0] + pd.Timedelta("49h")])
+    assert cl.dedup(table, "meta")["kept"].tolist() == [True, False]
+    assert cl.dedup(late, "meta")["kept"].tolist() == [True, True]
+
+
+def test_names_and_ids_are_compared_exactly() -> None:
+    """``Purchase`` and ``purchase`` are two events, and so are ids that differ in case."""
+    table = frame(
+        [
+            Row("a", "pixel", "Purchase", "e", 0),
+            Row("b", "capi", "purchase", "e", 1),
+            Row("c", "capi", "Purchase", "E", 1),
+        ]
+    )
+    assert cl.dedup(table, "meta")["kept"].all()
+
+
+def test_both_readings_are_reported() -> None:
+    """A reload is kept under one reading and merged under the other; the table says which is assumed."""
+    table = frame([Row("a", "pixel", "P", "e", 0), Row("b", "pixel", "P", "e", 1)])
+    readings = dedup_readings(table, "meta").set_index("reading")
+    assert readings["kept"].to_dict() == {"same channel kept apart": 2, "same channel merged": 1}
+    assert readings["assumed"].to_dict() == {"same channel kept apart": True, "same channel merged": False}
+
+
+def test_wrong_inputs_say_what_to_do() -> None:
+    """An unknown platform, rows of another platform, and a repeated row id are refused by name and count."""
+    table = frame([Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", 1)])
+    with pytest.raises(UnknownNameError, match="known: .*meta"):
+        cl.dedup(table, "mega")
+    with pytest.raises(InputError, match="2 rows"):
+        cl.dedup(table.assign(platform="elsewhere"), "meta")
+    with pytest.raises(ContractError, match=r"row_id: value is not unique.*2 rows"):
+        cl.dedup(table.assign(row_id="a"), "meta")
+
+
+def test_empty_log() -> None:
+    """No events give no events."""
+    assert len(cl.dedup(frame([Row("a", "pixel", "P", "e", 0)]).iloc[:0], "meta")) == 0
