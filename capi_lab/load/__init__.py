@@ -1,0 +1,24 @@
+"""Files to contract tables. Every loader returns `Loaded`: the table, and an account of every row."""
+
+from capi_lab.load.ga4 import ga4_bigquery
+from capi_lab.load.result import Loaded, LoadReport
+from capi_lab.load.sample import Sample, sample, samples
+from capi_lab.load.shopify import shopify_orders
+from capi_lab.load.snowplow import snowplow_events
+from capi_lab.load.table import table
+from capi_lab.load.weblogs import access_log
+from capi_lab.load.woocommerce import woocommerce_orders
+
+__all__ = [
+    "LoadReport",
+    "Loaded",
+    "Sample",
+    "access_log",
+    "ga4_bigquery",
+    "sample",
+    "samples",
+    "shopify_orders",
+    "snowplow_events",
+    "table",
+    "woocommerce_orders",
+]

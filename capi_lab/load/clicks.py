@@ -1,0 +1,83 @@
+"""Put click ids that were found in URLs, cookies or named values into a table's columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from capi_lab.identity.clickids import click_id_frame, find_in_pairs
+from capi_lab.tables import CLICK_ID_COLUMNS
+from capi_lab.words import IdSource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capi_lab.load.result import Intake
+
+__all__ = ["add_click_ids", "ids_from_pairs"]
+
+
+def add_click_ids(
+    frame: pd.DataFrame,
+    intake: Intake,
+    *,
+    urls: pd.Series | None = None,
+    cookies: pd.Series | None = None,
+    found: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Fill the click-id columns of ``frame`` where they are missing; what a column already holds stays.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Index as ``urls`` and ``cookies``.
+    urls, cookies : Series of str, optional
+    found : DataFrame, optional
+        More ids, as `ids_from_pairs` gives them; taken before URL and cookie.
+
+    Returns
+    -------
+    DataFrame
+        With one column per id found, and ``click_time`` (earliest time a cookie gives for a used id).
+    """
+    import pandas as pd
+
+    ids, problems = click_id_frame(urls, cookies)
+    for problem, n in sorted(problems.items()):
+        intake.note(f"click ids: {n:,} {problem.replace('_', ' ')}")
+    if found is not None and len(found):
+        ids = pd.concat([found, ids], ignore_index=True).drop_duplicates(["row", "param"], ignore_index=True)
+    if ids.empty:
+        return frame
+    for param, part in ids.groupby("param"):
+        if param not in CLICK_ID_COLUMNS:
+            intake.note_count(len(part), "{n} rows carry " + f"'{param}', kept as an extra column")
+        values = part.set_index("row")["click_id"].reindex(frame.index).astype("str")
+        frame = frame.assign(**{param: frame[param].fillna(values) if param in frame else values})
+    times = ids.dropna(subset=["click_time"]).groupby("row")["click_time"].min()
+    if len(times):
+        times = times.reindex(frame.index)
+        frame = frame.assign(click_time=frame["click_time"].fillna(times) if "click_time" in frame else times)
+    return frame
+
+
+def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) -> pd.DataFrame:
+    """Read ids out of each row's named values (order notes, plugin fields), in the shape `add_click_ids` takes."""
+    import pandas as pd
+
+    problems: Counter[str] = Counter()
+    found = []
+    for row, pairs in rows.items():
+        for one in find_in_pairs(pairs):
+            if one.problem:
+                problems[str(one.problem)] += 1
+            if one.usable:
+                found.append((row, one.param, one.value, str(IdSource.META), one.time))
+    for problem, n in sorted(problems.items()):
+        intake.note(f"click ids in named values: {n:,} {problem.replace('_', ' ')}")
+    frame = pd.DataFrame(found, columns=["row", "param", "click_id", "id_source", "click_time"])
+    frame["click_time"] = pd.to_datetime(frame["click_time"], utc=True).dt.as_unit("us")
+    for name in ("param", "click_id", "id_source"):
+        frame[name] = frame[name].astype("str")
+    return frame.drop_duplicates(["row", "param"], ignore_index=True)

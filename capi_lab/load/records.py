@@ -1,0 +1,78 @@
+"""Columns out of a list of JSON objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capi_lab.errors import LoadError
+from capi_lab.load.result import Intake
+from capi_lab.load.values import blank_to_missing, text_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Records"]
+
+
+class Records:
+    """JSON objects of one file, read column by column.
+
+    Parameters
+    ----------
+    objects : list of dict
+    unparsable : int
+        How many members of the file were no object.
+    path : str or Path
+    format : str
+        For messages and the report.
+    """
+
+    def __init__(self, objects: list[dict[str, Any]], unparsable: int, path: str | Path, format: str) -> None:  # noqa: A002
+        self.objects = objects
+        self.unparsable = unparsable
+        self.name = Path(path).name
+        self.format = format
+
+    def require(self, *fields: str) -> None:
+        """Raise `LoadError` unless every field occurs in some object."""
+        absent = [field for field in fields if not any(field in record for record in self.objects)]
+        if absent:
+            raise LoadError(f"'{self.name}' has no field {', '.join(map(repr, absent))}: is it {self.format}?")
+
+    def intake(self) -> Intake:
+        """Open the account: one row per object."""
+        import pandas as pd
+
+        rows = pd.DataFrame(index=pd.RangeIndex(len(self.objects)))
+        return Intake(self.name, self.format, rows, unparsable=self.unparsable)
+
+    def col(self, *path: str) -> pd.Series:
+        """Return the field at ``path`` of every object as text; absent, null and placeholders are missing."""
+
+        def get(record: Any) -> Any:
+            for name in path:
+                record = record.get(name) if isinstance(record, dict) else None
+            return record
+
+        return blank_to_missing(text_column([get(record) for record in self.objects]))
+
+    def items(self, *id_fields: str) -> pd.Series:
+        """Return ``line_items`` as JSON text: id (first of ``id_fields`` that is there), quantity, unit price."""
+        return text_column([_items(record.get("line_items"), id_fields) for record in self.objects])
+
+
+def _items(lines: Any, id_fields: tuple[str, ...]) -> str | None:
+    if not isinstance(lines, list) or not lines:
+        return None
+    items = [
+        {
+            "id": str(next((line[name] for name in id_fields if line.get(name)), "")),
+            "quantity": line.get("quantity"),
+            "price": line.get("price"),
+        }
+        for line in lines
+        if isinstance(line, dict)
+    ]
+    return json.dumps(items, separators=(",", ":"))

@@ -1,0 +1,135 @@
+"""What every loader returns: the table, and an account of every row that is not in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+from capi_lab.tables import Table, checked, in_contract_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capi_lab.words import LoadDrop
+
+__all__ = ["Intake", "LoadReport", "Loaded"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """The account of one load: ``rows_in + expanded == rows_out + sum(dropped.values())``.
+
+    Parameters
+    ----------
+    source : str
+        File name (not its folder) or pattern.
+    format, table : str
+        Which format was read, which contract came out.
+    rows_in, rows_out : int
+        Rows of the file, rows of the table.
+    expanded : int
+        Rows the table has beyond one per row of the file (a request with two click ids is two clicks).
+    dropped : dict
+        Reason (`capi_lab.words.LoadDrop`) to number of rows.
+    notes : tuple of str
+        What was found and kept, and what the format cannot tell. Never a value of a row.
+    """
+
+    source: str
+    format: str
+    table: str
+    rows_in: int
+    rows_out: int
+    expanded: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}: {self.format} -> {self.table}", f"  rows in   {self.rows_in:>12,}"]
+        lines += [f"  - {reason:<24} {n:>9,}" for reason, n in self.dropped.items()]
+        if self.expanded:
+            lines.append(f"  + {'several per row':<24} {self.expanded:>9,}")
+        lines.append(f"  rows out  {self.rows_out:>12,}")
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Loaded:
+    """A loaded table and its report.
+
+    Parameters
+    ----------
+    df : DataFrame
+        Keeps the contract named in ``report.table``.
+    report : LoadReport
+    """
+
+    df: pd.DataFrame
+    report: LoadReport
+
+    def __repr__(self) -> str:
+        """Show the report, never the rows: they hold people's data."""
+        return str(self.report)
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="font-family:monospace">{escape(str(self.report))}</pre>'
+
+
+class Intake:
+    """A table on its way in: rows are taken out only with a reason, and everything is counted.
+
+    Parameters
+    ----------
+    source, format : str
+        For the report.
+    frame : DataFrame
+        One row per row of the file.
+    unparsable : int
+        Rows of the file that could not even be split into fields.
+    """
+
+    def __init__(self, source: str, format: str, frame: pd.DataFrame, *, unparsable: int = 0) -> None:  # noqa: A002
+        self.source = source
+        self.format = format
+        self.frame = frame
+        self.rows_in = len(frame) + unparsable
+        self.dropped: Counter[str] = Counter({"unparsable": unparsable} if unparsable else {})
+        self.notes: list[str] = []
+
+    def drop(self, rows: pd.Series, reason: LoadDrop) -> None:
+        """Take out the rows where ``rows`` (bool, same index as the frame) is true."""
+        n = int(rows.sum())
+        if n:
+            self.dropped[str(reason)] += n
+            self.frame = self.frame[~rows]
+
+    def note(self, text: str) -> None:
+        """Record a finding once; it must not hold a value of a row."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def note_count(self, n: int, text: str) -> None:
+        """Record a finding with its count, if there is one; ``{n}`` in ``text`` is the count."""
+        if n:
+            self.note(text.format(n=f"{n:,}"))
+
+    def loaded(self, table: Table, frame: pd.DataFrame | None = None, *, expanded: int = 0) -> Loaded:
+        """Check the contract and close the account."""
+        result = self.frame if frame is None else frame
+        result = in_contract_order(checked(table, result.reset_index(drop=True)), table)
+        report = LoadReport(
+            source=self.source,
+            format=self.format,
+            table=table.name,
+            rows_in=self.rows_in,
+            rows_out=len(result),
+            expanded=expanded,
+            dropped=dict(self.dropped),
+            notes=tuple(self.notes),
+        )
+        lost = report.rows_in + expanded - report.rows_out - sum(report.dropped.values())
+        assert lost == 0, f"{lost} rows unaccounted for in {self.format}"  # noqa: S101 - our own books
+        return Loaded(result, report)

@@ -1,0 +1,218 @@
+"""Shopify orders: Admin REST JSON and the orders-export CSV.
+
+Format: the legacy Admin REST order resource and the 79-column export of the admin, read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capi_lab.identity.clickids import is_missing
+from capi_lab.load.addresses import client_addresses
+from capi_lab.load.clicks import add_click_ids, ids_from_pairs
+from capi_lab.load.files import open_text, read_csv, read_json_records, require_columns
+from capi_lab.load.records import Records
+from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.values import (
+    blank_to_missing,
+    currency_codes,
+    event_times,
+    money,
+    pick,
+    repeats,
+)
+from capi_lab.tables import CONVERSIONS
+from capi_lab.words import LoadDrop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["shopify_orders"]
+
+# Orders that took money, or still hold it; the others never became a sale.
+_PAID = frozenset({"authorized", "partially_paid", "paid", "partially_refunded", "refunded"})
+_WALLET_LANDING = "/wallets/checkouts.json"
+
+
+def shopify_orders(
+    path: str | Path,
+    *,
+    tz: str | None = None,
+    conversion_id: str = "id",
+    sources: Sequence[str] | None = ("web",),
+) -> Loaded:
+    """Read Shopify orders as the ledger.
+
+    Parameters
+    ----------
+    path : str or Path
+        Admin REST JSON (``{"orders": [...]}``, a list, one order, or JSON lines) or the orders-export CSV.
+        Any subset of the export's columns in any order will do.
+    tz : str, optional
+        Only for files whose times lost their offset; Shopify writes one.
+    conversion_id : str
+        ``"id"``, the API's number, or ``"name"``, what people see (``#1001``, stored without ``#``):
+        take the one your pixel sends. The other is kept as ``order_name`` or ``order_id``.
+    sources : sequence of str or None
+        Order sources to keep: only ``web`` orders have a page a pixel could fire on. None keeps all.
+
+    Returns
+    -------
+    Loaded
+        Contract ``conversions``; ``event_name`` is ``purchase``. ``value`` is the order total in shop
+        currency. Time is ``processed_at`` (CSV: ``Created at``). Click ids come from note attributes,
+        then from the landing page.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read or lacks the order's id or time.
+    NaiveTimeError
+        Times carry no offset and ``tz`` is not given.
+
+    Notes
+    -----
+    Cannot be known from this file: visits without consent, and which ad network's pixel fired. The CSV
+    has no landing page, address or user agent and no test flag. The landing page is that of the
+    checkout's session, not of the first touch.
+    """
+    with open_text(path) as text:
+        head = text.read(4096).lstrip()
+    if head[:1] in "[{":
+        objects, unparsable = read_json_records(path, under=("orders", "order"))
+        intake, ids = _from_rest(Records(objects, unparsable, path, "Shopify Admin REST orders"))
+    else:
+        intake, ids = _from_export(path)
+    frame = intake.frame
+    intake.drop(frame["_test"], LoadDrop.TEST_ORDER)
+    intake.drop(intake.frame["_cancelled"].notna(), LoadDrop.CANCELLED)
+    status = intake.frame["_status"].str.lower()
+    intake.drop(status.notna() & ~status.isin(_PAID), LoadDrop.NOT_PAID)
+    if sources is not None:
+        source = intake.frame["_source"]
+        intake.drop(source.notna() & ~source.isin(list(sources)), LoadDrop.OTHER_SOURCE)
+        intake.note_count(int(intake.frame["_source"].isna().sum()), "{n} orders do not say their source; kept")
+    main, other = ("order_id", "order_name") if conversion_id == "id" else ("order_name", "order_id")
+    intake.frame = intake.frame.rename(columns={main: "conversion_id"})
+    intake.drop(intake.frame["conversion_id"].isna(), LoadDrop.NO_ID)
+    intake.drop(repeats(intake.frame["conversion_id"]), LoadDrop.DUPLICATE_ID)
+    times = event_times(intake.frame["_time"], intake, tz=tz, column="processed_at / Created at")
+    frame = intake.frame.assign(
+        event_name="purchase",
+        event_time=times,
+        value=money(intake.frame["_total"], intake),
+        currency=currency_codes(intake.frame["_currency"], intake),
+        action_source="web",
+        origin="real",
+    )
+    landing = frame["landing_url"]
+    wallets = landing.str.startswith(_WALLET_LANDING)
+    intake.note_count(int(wallets.sum()), "{n} orders came through an express wallet: their landing page is unknown")
+    frame = add_click_ids(
+        frame,
+        intake,
+        urls=landing.mask(wallets),
+        found=ids[ids["row"].isin(frame.index)] if len(ids) else ids,
+    )
+    keep = [
+        name for name in frame.columns if not name.startswith("_") and (name != other or frame[other].notna().any())
+    ]
+    return intake.loaded(CONVERSIONS, frame[keep])
+
+
+def _from_rest(records: Records) -> tuple[Intake, pd.DataFrame]:
+    import pandas as pd
+
+    records.require("id", "created_at")
+    intake, col = records.intake(), records.col
+    billing = ("billing_address",)
+    intake.frame = pd.DataFrame(
+        {
+            "order_id": col("id"),
+            "order_name": col("name").str.removeprefix("#"),
+            "_time": pick(col("processed_at"), col("created_at")),
+            "_test": col("test") == "True",
+            "_cancelled": col("cancelled_at"),
+            "_status": col("financial_status"),
+            "_source": col("source_name"),
+            "_total": col("total_price"),
+            "_currency": col("currency"),
+            "user_key": col("customer", "id"),
+            "email": pick(col("email"), col("contact_email")),
+            "phone": pick(col("phone"), col(*billing, "phone")),
+            "first_name": pick(col(*billing, "first_name"), col("customer", "first_name")),
+            "last_name": pick(col(*billing, "last_name"), col("customer", "last_name")),
+            "street": col(*billing, "address1"),
+            "city": col(*billing, "city"),
+            "region": pick(col(*billing, "province_code"), col(*billing, "province")),
+            "postal_code": col(*billing, "zip"),
+            "country": col(*billing, "country_code"),
+            "client_ip": client_addresses(pick(col("client_details", "browser_ip"), col("browser_ip")), intake),
+            "user_agent": col("client_details", "user_agent"),
+            "landing_url": col("landing_site"),
+            "referrer_url": col("referring_site"),
+            "items": records.items("sku", "variant_id"),
+        }
+    )
+    notes = {
+        row: [
+            (str(note.get("name", "")), note.get("value"))
+            for note in record.get("note_attributes") or []
+            if isinstance(note, dict)
+        ]
+        for row, record in enumerate(records.objects)
+    }
+    return intake, ids_from_pairs(notes, intake)
+
+
+def _from_export(path: str | Path) -> tuple[Intake, pd.DataFrame]:
+    import pandas as pd
+
+    raw = read_csv(path)
+    require_columns(raw, ["Name", "Created at"], path, hint="is it Shopify's orders export?")
+    intake = Intake(Path(path).name, "Shopify orders export (CSV)", raw)
+    intake.drop(intake.frame["Name"].map(lambda name: not isinstance(name, str) or is_missing(name)), LoadDrop.NO_ID)
+    # Only the first line of an order has the order's columns; the next ones are line items.
+    intake.drop(repeats(intake.frame["Name"]), LoadDrop.CONTINUATION_LINE)
+    first = intake.frame
+
+    def col(name: str) -> pd.Series:
+        if name not in first:
+            return pd.Series(None, index=first.index, dtype="str")
+        return blank_to_missing(first[name])
+
+    unguarded = {name: col(name).str.removeprefix("'") for name in ("Billing Zip", "Billing Phone", "Phone")}
+    people = col("Billing Name").str.split(n=1, expand=True).reindex(columns=[0, 1])
+    intake.frame = pd.DataFrame(
+        {
+            "order_id": col("Id"),
+            "order_name": col("Name").str.removeprefix("#"),
+            "_time": col("Created at"),
+            "_test": pd.Series(data=False, index=first.index),
+            "_cancelled": col("Cancelled at"),
+            "_status": col("Financial Status"),
+            "_source": col("Source"),
+            "_total": col("Total"),
+            "_currency": col("Currency"),
+            "email": col("Email"),
+            "phone": pick(unguarded["Phone"], unguarded["Billing Phone"]),
+            "first_name": people[0].astype("str"),
+            "last_name": people[1].astype("str"),
+            "street": pick(col("Billing Address1"), col("Billing Street")),
+            "city": col("Billing City"),
+            "region": col("Billing Province"),
+            "postal_code": unguarded["Billing Zip"],
+            "country": col("Billing Country"),
+            "landing_url": pd.Series(None, index=first.index, dtype="str"),
+        }
+    )
+    intake.note("the CSV has no landing page, address, user agent or test flag")
+    if col("Id").isna().all() and len(first):
+        intake.note("no column 'Id': orders are known by name only, use conversion_id='name'")
+    notes = {}
+    for row, text in col("Note Attributes").dropna().items():
+        lines = (line.partition(":") for line in text.splitlines())
+        notes[row] = [(name.strip(), value.strip()) for name, colon, value in lines if colon]
+    return intake, ids_from_pairs(notes, intake)

@@ -1,0 +1,192 @@
+"""Text to times, money and ids, by the rules every loader keeps: nothing is invented, every doubt is counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from capi_lab.errors import NaiveTimeError, UnknownNameError
+from capi_lab.identity.clickids import is_missing
+from capi_lab.words import LoadDrop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capi_lab.load.result import Intake
+
+__all__ = ["blank_to_missing", "currency_codes", "event_times", "money", "pick", "repeats", "text_column"]
+
+# What an epoch number's digit count says about its unit.
+_EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
+_HAS_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+
+
+def text_column(values: Any, index: Any = None) -> pd.Series:
+    """Make a text column from any list; None and NaN are missing, whole numbers keep their digits."""
+    import pandas as pd
+
+    def one(value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, float):
+            return None if value != value else (str(int(value)) if value.is_integer() else repr(value))  # noqa: PLR0124
+        return str(value)
+
+    return pd.Series([one(value) for value in values], index=index, dtype="str")
+
+
+def blank_to_missing(values: pd.Series) -> pd.Series:
+    """Make placeholders missing: empty, ``-``, ``(not set)``, ``null``, ``{{variable}}`` ..."""
+    distinct = values.dropna().unique()
+    blank = [value for value in distinct if is_missing(value)]
+    return values.mask(values.isin(blank)) if blank else values
+
+
+def pick(*columns: pd.Series | None) -> pd.Series:
+    """Take the first value that is there, column by column."""
+    present = [column for column in columns if column is not None]
+    result = present[0]
+    for column in present[1:]:
+        result = result.fillna(column)
+    return result
+
+
+def money(values: pd.Series, intake: Intake, name: str = "value") -> pd.Series:
+    """Read decimal text as float64; what is no plain number becomes missing and is counted."""
+    import pandas as pd
+
+    text = blank_to_missing(values.str.strip())
+    number = pd.to_numeric(text.where(text.str.fullmatch(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+")), errors="coerce")
+    intake.note_count(
+        int((number.isna() & text.notna()).sum()),
+        "{n} rows have a " + name + " that is no plain decimal number; left missing",
+    )
+    return number.astype("float64")
+
+
+def currency_codes(values: pd.Series, intake: Intake) -> pd.Series:
+    """Read ISO-4217 codes in upper case; anything else becomes missing and is counted."""
+    text = blank_to_missing(values.str.strip().str.upper())
+    good = text.where(text.str.fullmatch("[A-Z]{3}"))
+    intake.note_count(
+        int((good.isna() & text.notna()).sum()),
+        "{n} rows have a currency that is no ISO-4217 code; left missing",
+    )
+    return good
+
+
+def repeats(ids: pd.Series) -> pd.Series:
+    """Mark every row but the first of each id; missing ids are no repeats."""
+    return ids.duplicated() & ids.notna()
+
+
+def event_times(values: pd.Series, intake: Intake, *, tz: str | None, column: str, drop: bool = True) -> pd.Series:
+    """Read times of any of the seven shapes and drop, with a reason, the rows that have none.
+
+    Parameters
+    ----------
+    values : Series
+        Epoch numbers (10 digits seconds, 13 milliseconds, 16 microseconds), ISO text with or without an
+        offset, or datetimes; same index as ``intake.frame``.
+    tz : str or None
+        Zone of the times that carry none. None refuses them.
+    column : str
+        The file's column, for messages.
+    drop : bool
+        Take rows without a time out of ``intake``; else leave them missing.
+
+    Returns
+    -------
+    Series
+        datetime64[us, UTC], index as ``intake.frame`` afterwards.
+
+    Raises
+    ------
+    NaiveTimeError
+        Some times carry no zone and ``tz`` is None.
+    UnknownNameError
+        ``tz`` is no zone name.
+    """
+    import pandas as pd
+
+    zone = _zone(tz)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        parsed, unclear = values, pd.Series(data=False, index=values.index)
+    elif pd.api.types.is_datetime64_dtype(values.dtype):
+        _refuse_naive(values.notna(), zone, column)
+        parsed, unclear = _localised(values, zone)
+    else:
+        if not pd.api.types.is_string_dtype(values.dtype):
+            values = text_column(values.tolist(), values.index)
+        parsed, unclear = _from_text(values, intake, zone, column)
+    parsed = parsed.dt.tz_convert("UTC").dt.as_unit("us")
+    if drop:
+        intake.drop(unclear, LoadDrop.AMBIGUOUS_LOCAL_TIME)
+        parsed = parsed[intake.frame.index]
+        intake.drop(parsed.isna(), LoadDrop.NO_TIME)
+        parsed = parsed[intake.frame.index]
+    return parsed
+
+
+def _zone(tz: str | None) -> Any:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if tz is None:
+        return None
+    try:
+        return ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UnknownNameError(
+            "time zone", tz, ["UTC", "Europe/Berlin", "America/New_York", "... (IANA names)"]
+        ) from None
+
+
+def _refuse_naive(naive: pd.Series, zone: Any, column: str) -> None:
+    n = int(naive.sum())
+    if n and zone is None:
+        raise NaiveTimeError(
+            f"column '{column}' has {n:,} times without a zone: say which zone the file is in, e.g. "
+            "tz='Europe/Berlin' (tz='UTC' if it really is UTC); a guess would move events across days"
+        )
+
+
+def _localised(naive: pd.Series, zone: Any) -> tuple[pd.Series, pd.Series]:
+    """Place local times; those a clock change makes double or impossible are marked, not guessed."""
+    import pandas as pd
+
+    if zone is None:  # nothing is naive here, or `_refuse_naive` would have spoken
+        return pd.Series(pd.NaT, index=naive.index, dtype="datetime64[us, UTC]"), naive.notna() & False
+    placed = naive.dt.as_unit("us").dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+    return placed, placed.isna() & naive.notna()
+
+
+def _from_text(values: pd.Series, intake: Intake, zone: Any, column: str) -> tuple[pd.Series, pd.Series]:
+    import pandas as pd
+
+    text = blank_to_missing(values.str.strip())
+    parsed = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
+    units = []
+    digits = text.str.fullmatch(r"\d+")
+    for length, (unit, words) in _EPOCH_UNITS.items():
+        rows = digits & (text.str.len() == length)
+        if rows.any():
+            units.append(f"{int(rows.sum()):,} in {words}")
+            parsed[rows] = pd.to_datetime(text[rows].astype("int64"), unit=unit, utc=True).dt.as_unit("us")
+    fraction = text.str.fullmatch(r"\d{10}\.\d+")
+    if fraction.any():
+        parsed[fraction] = pd.to_datetime(text[fraction].astype("float64"), unit="s", utc=True).dt.as_unit("us")
+    if len(units) > 1:
+        intake.note(f"column '{column}' mixes epoch units: {', '.join(units)}; each was read by its digits")
+    rest = text.notna() & ~digits & ~fraction
+    iso = text[rest].str.replace(r"\s+UTC$", "Z", regex=True).str.replace(r"\s+([+-]\d{2}:?\d{2})$", r"\1", regex=True)
+    zoned = iso.str.contains(_HAS_ZONE, regex=True) & iso.str.contains(":", regex=False)
+    if zoned.any():
+        times = pd.to_datetime(iso[zoned], format="ISO8601", utc=True, errors="coerce")
+        parsed[times.index] = times.dt.as_unit("us")
+    unclear = pd.Series(data=False, index=text.index)
+    local = pd.to_datetime(iso[~zoned], format="ISO8601", errors="coerce").dropna()
+    if len(local):
+        _refuse_naive(local.notna(), zone, column)
+        placed, double = _localised(local, zone)
+        parsed[placed.index] = placed
+        unclear[double.index] = double
+    return parsed, unclear

@@ -1,0 +1,192 @@
+r"""Web-server access logs as a click log.
+
+Format: Apache and nginx "combined" (httpd ``mod_log_config``, nginx ``ngx_http_log_module``), read
+2026-11-23: ``host ident user [dd/Mon/yyyy:HH:MM:SS ±zzzz] "METHOD target PROTO" status bytes "referer"
+"user agent"``, quotes inside fields escaped as ``\"`` or ``\xHH``. Two more quoted fields may follow:
+cookies, then host.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capi_lab.errors import LoadError, UnknownNameError
+from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame
+from capi_lab.load.addresses import bots, client_addresses
+from capi_lab.load.clicks import add_click_ids
+from capi_lab.load.files import open_text
+from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.values import blank_to_missing, text_column
+from capi_lab.tables import CLICKS, VISITS
+from capi_lab.words import LoadDrop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["access_log"]
+
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_LINE = re.compile(
+    rf"(\S+) \S+ \S+ \[([^\]]+)\] {_QUOTED} (\d{{3}}|-) (?:\d+|-)"
+    rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?(?: {_QUOTED})?)?\s*"
+)
+_REQUEST = re.compile(r"([A-Z]+) (\S+) HTTP/[\d.]+")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))")
+_STATIC = re.compile(
+    r"\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|eot|otf|mp[34]|webm|pdf|zip|gz|xml|txt|json)$",
+    re.IGNORECASE,
+)
+_SAME_CLICK = "60s"  # a redirect hop and its target are one click
+
+
+def access_log(path: str | Path, *, tz: str | None = None, kind: str = "clicks") -> Loaded:
+    r"""Read an Apache or nginx access log.
+
+    Parameters
+    ----------
+    path : str or Path
+        "Combined" format, plain or ``.gz``; optionally with two more quoted fields, cookies
+        (``"%{Cookie}i"``, ``"$http_cookie"``) and host (``"%{Host}i"``, ``"$host"``).
+    tz : None
+        Not needed: every line carries its offset.
+    kind : str
+        ``"clicks"``: one row per click id that arrived. ``"visits"``: one row per page view, with or without.
+
+    Returns
+    -------
+    Loaded
+        Contract ``clicks`` or ``visits``. Kept are GET requests for pages, answered with 200 to 399, not by
+        bots (ua-parser's device family and the usual words). A click id seen again from the same address
+        and agent within 60 s (a redirect hop and its target) is one click.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read, or no line has this format.
+
+    Notes
+    -----
+    Cannot be known: visits served by a cache in front of the logger; the person; consent. An id in the
+    log proves arrival, not that the pixel ran. Without the two extra fields there are no cookies and no
+    host, and URLs are paths.
+    """
+    if kind not in ("clicks", "visits"):
+        raise UnknownNameError("kind of access log table", kind, ["clicks", "visits"])
+    frame, unparsable = _parsed(path)
+    intake = Intake(Path(path).name, "access log, combined", frame, unparsable=unparsable)
+    if tz is not None:
+        intake.note("tz= was not needed: every line carries its offset")
+    intake.note(f"{len(frame):,} of {len(frame) + unparsable:,} lines parsed")
+    _keep_page_views(intake)
+    intake.frame = intake.frame.assign(client_ip=client_addresses(intake.frame["client_ip"], intake))
+    if kind == "visits":
+        visits = add_click_ids(intake.frame, intake, urls=intake.frame["page_url"], cookies=intake.frame["cookie"])
+        return intake.loaded(
+            VISITS,
+            visits.rename(columns={"time": "visit_time", "row": "visit_row_id"}).drop(columns=["cookie", "method"]),
+        )
+    return _clicks(intake)
+
+
+def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
+    import pandas as pd
+
+    rows, unparsable, number = [], 0, 0
+    with open_text(path) as text:
+        for number, line in enumerate(text, 1):
+            match = _LINE.fullmatch(line)
+            if match is None:
+                if line.strip():
+                    unparsable += 1
+                continue
+            rows.append((number, *match.groups()))
+    if not rows:
+        raise LoadError(
+            f"'{Path(path).name}': none of {number:,} lines is in combined log format; "
+            "CloudFront and load-balancer logs have loaders of their own"
+        )
+    names = [
+        "line",
+        "client_ip",
+        "stamp",
+        "request",
+        "status",
+        "referrer_url",
+        "user_agent",
+        "cookie",
+        "host",
+    ]
+    frame = pd.DataFrame(rows, columns=names)
+    for name in names[1:]:
+        frame[name] = blank_to_missing(text_column(frame[name]))
+    for name in ("request", "referrer_url", "user_agent", "cookie"):
+        escaped = frame[name].str.contains("\\", regex=False)
+        frame.loc[escaped, name] = frame.loc[escaped, name].map(_unescaped)
+    parts = frame["request"].str.extract(_REQUEST)
+    target = parts[1]
+    absolute = target.str.startswith("/") & frame["host"].notna()
+    return pd.DataFrame(
+        {
+            "row": text_column(f"{Path(path).name}:{n}" for n in frame["line"]),
+            "time": pd.to_datetime(frame["stamp"], format="%d/%b/%Y:%H:%M:%S %z", utc=True, errors="coerce").dt.as_unit(
+                "us"
+            ),
+            "method": parts[0],
+            "page_url": target.where(~absolute, "https://" + frame["host"].fillna("") + target),
+            "referrer_url": frame["referrer_url"],
+            "status": frame["status"],
+            "user_agent": frame["user_agent"],
+            "client_ip": frame["client_ip"],
+            "cookie": frame["cookie"],
+        }
+    ), unparsable
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else m[2], text)
+
+
+def _keep_page_views(intake: Intake) -> None:
+    """Drop what is no page view of a person, each with its reason."""
+    intake.drop(intake.frame["time"].isna(), LoadDrop.NO_TIME)
+    intake.drop(intake.frame["method"] != "GET", LoadDrop.NOT_A_VISIT)  # HEAD, POST, and malformed requests
+    intake.drop(bots(intake.frame["user_agent"]), LoadDrop.BOT)
+    status = intake.frame["status"].fillna("")
+    intake.drop(~status.str.fullmatch("[23]..").astype(bool), LoadDrop.HTTP_STATUS)
+    path = intake.frame["page_url"].str.replace(r"[?#].*$", "", regex=True)
+    intake.drop(path.str.contains(_STATIC), LoadDrop.STATIC_FILE)
+
+
+def _clicks(intake: Intake) -> Loaded:
+    import pandas as pd
+
+    visits = intake.frame
+    ids, problems = click_id_frame(visits["page_url"])
+    for problem, n in sorted(problems.items()):
+        intake.note(f"click ids: {n:,} {problem.replace('_', ' ')}")
+    networks = {name.lower(): network for name, network in URL_PARAMETERS.items()}
+    intake.drop(~visits.index.to_series().isin(ids["row"]), LoadDrop.NO_CLICK_ID)
+    found = visits.loc[ids["row"]].reset_index(drop=True)
+    clicks = pd.DataFrame(
+        {
+            "click_row_id": found["row"] + "/" + ids["param"],
+            "platform": ids["param"].map(networks).astype("str"),
+            "param": ids["param"],
+            "click_id": ids["click_id"],
+            "click_time": found["time"],
+            "id_source": ids["id_source"],
+            "landing_url": found["page_url"],
+            "user_agent": found["user_agent"],
+            "client_ip": found["client_ip"],
+            "origin": "real",
+        }
+    ).astype({"click_row_id": "str", "origin": "str"})
+    expanded = len(clicks) - len(intake.frame)
+    clicks = clicks.sort_values(["click_time", "click_row_id"], ignore_index=True)
+    same = clicks.groupby(["param", "click_id", "client_ip", "user_agent"], dropna=False, sort=False)
+    again = same["click_time"].diff() <= pd.Timedelta(_SAME_CLICK)
+    if again.any():
+        intake.dropped[str(LoadDrop.REPEATED_CLICK)] += int(again.sum())
+    return intake.loaded(CLICKS, clicks[~again], expanded=expanded)

@@ -1,0 +1,153 @@
+"""WooCommerce orders.
+
+Format: REST API v3, ``GET /orders``; order-attribution fields of core 8.5 and later. Read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capi_lab.load.addresses import client_addresses
+from capi_lab.load.clicks import add_click_ids, ids_from_pairs
+from capi_lab.load.files import read_json_records
+from capi_lab.load.records import Records
+from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.values import (
+    blank_to_missing,
+    currency_codes,
+    event_times,
+    money,
+    pick,
+    repeats,
+    text_column,
+)
+from capi_lab.tables import CONVERSIONS
+from capi_lab.words import LoadDrop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["woocommerce_orders"]
+
+_CANCELLED = frozenset({"cancelled", "failed", "trash"})
+_UNPAID = frozenset({"pending", "checkout-draft"})
+_ATTRIBUTION = "_wc_order_attribution_"
+
+
+def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
+    """Read WooCommerce orders as the ledger.
+
+    Parameters
+    ----------
+    path : str or Path
+        REST v3 JSON: a list, one order, or JSON lines.
+    tz : str, optional
+        The site's zone. Needed only where ``date_created_gmt`` is absent: ``date_created`` is the site's
+        local time without an offset.
+
+    Returns
+    -------
+    Loaded
+        Contract ``conversions``; ``event_name`` is ``purchase``. ``conversion_id`` is the order's ``id``
+        (plugins change ``number``, kept as ``order_number``). Time is ``date_created_gmt``. Click ids
+        come from plugin fields (``_gclid``, ``_fbp`` ...), then from the attribution's entry page.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read or lacks the order's id or time.
+    NaiveTimeError
+        Only local times are there and ``tz`` is not given.
+
+    Notes
+    -----
+    Cannot be known: the click id when the landing page came from a cache without its query, or when
+    order attribution is off. ``customer_ip_address`` is a proxy's unless the shop is set up for one.
+    """
+    objects, unparsable = read_json_records(path, under=("orders",))
+    records = Records(objects, unparsable, path, "WooCommerce REST v3 orders")
+    records.require("id")
+    intake = records.intake()
+    meta = [_meta(record) for record in objects]
+    intake.frame = frame = _columns(records, meta, intake)
+    status = frame["status"].str.lower()
+    intake.drop(status.isin(_CANCELLED), LoadDrop.CANCELLED)
+    intake.drop(status[intake.frame.index].isin(_UNPAID), LoadDrop.NOT_PAID)
+    intake.drop(intake.frame["conversion_id"].isna(), LoadDrop.NO_ID)
+    intake.drop(repeats(intake.frame["conversion_id"]), LoadDrop.DUPLICATE_ID)
+    intake.note_count(
+        int((intake.frame["created_via"] == "admin").sum()),
+        "{n} orders were entered by staff (created_via admin): no pixel could see them",
+    )
+    intake.frame = intake.frame.assign(event_time=_times(intake, tz))
+    frame = intake.frame.assign(
+        event_name="purchase",
+        value=money(intake.frame["_total"], intake),
+        currency=currency_codes(intake.frame["_currency"], intake),
+        action_source="web",
+        origin="real",
+    )
+    found = ids_from_pairs({row: list(meta[row].items()) for row in frame.index}, intake)
+    frame = add_click_ids(frame, intake, urls=frame["landing_url"], found=found)
+    if not any(name.startswith(_ATTRIBUTION) for one in meta for name in one):
+        intake.note("no order carries attribution fields: the landing page and its click ids are unknown")
+    return intake.loaded(CONVERSIONS, frame[[name for name in frame.columns if not name.startswith("_")]])
+
+
+def _meta(record: dict[str, Any]) -> dict[str, str]:
+    return {
+        str(entry["key"]): entry["value"]
+        for entry in record.get("meta_data") or []
+        if isinstance(entry, dict) and isinstance(entry.get("value"), str) and "key" in entry
+    }
+
+
+def _columns(records: Records, meta: list[dict[str, str]], intake: Intake) -> pd.DataFrame:
+    import pandas as pd
+
+    col = records.col
+
+    def attribution(name: str) -> pd.Series:
+        return blank_to_missing(text_column([one.get(_ATTRIBUTION + name) for one in meta]))
+
+    customer = col("customer_id")
+    return pd.DataFrame(
+        {
+            "conversion_id": col("id"),
+            "order_number": col("number"),
+            "status": col("status"),
+            "created_via": col("created_via"),
+            "_utc": col("date_created_gmt"),
+            "_local": col("date_created"),
+            "_total": col("total"),
+            "_currency": col("currency"),
+            "user_key": customer.mask(customer == "0"),  # 0 is a guest
+            "email": col("billing", "email"),
+            "phone": col("billing", "phone"),
+            "first_name": col("billing", "first_name"),
+            "last_name": col("billing", "last_name"),
+            "street": col("billing", "address_1"),
+            "city": col("billing", "city"),
+            "region": col("billing", "state"),
+            "postal_code": col("billing", "postcode"),
+            "country": col("billing", "country"),
+            "client_ip": client_addresses(col("customer_ip_address"), intake),
+            "user_agent": pick(col("customer_user_agent"), attribution("user_agent")),
+            "device": attribution("device_type").str.lower(),
+            "landing_url": attribution("session_entry"),
+            "referrer_url": attribution("referrer"),
+            "items": records.items("sku", "product_id"),
+        }
+    )
+
+
+def _times(intake: Intake, tz: str | None) -> pd.Series:
+    """Use the UTC column; fall back to the site's local time only with its zone."""
+    utc = event_times(intake.frame["_utc"], intake, tz="UTC", column="date_created_gmt", drop=False)
+    lacking = utc.isna()
+    if lacking.any():
+        local = event_times(intake.frame["_local"].where(lacking), intake, tz=tz, column="date_created", drop=False)
+        utc = utc.fillna(local)
+    intake.drop(utc.isna(), LoadDrop.NO_TIME)
+    return utc[intake.frame.index]

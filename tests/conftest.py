@@ -1,0 +1,51 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+# Figures are drawn without a screen.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
+
+
+@pytest.fixture
+def real() -> Path:
+    """Folder of real files in the formats we load; not shipped, so tests that need it skip elsewhere."""
+    if not REAL.is_dir():
+        pytest.skip("the real input files are not part of the project and are absent here")
+    return REAL
+
+
+@pytest.fixture
+def tiny() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Four orders of two customers: seen by both, by the pixel, by the server, by neither."""
+    t = pd.Timestamp("2026-05-04 12:00", tz="UTC")
+    conversions = pd.DataFrame(
+        {
+            "conversion_id": ["1", "2", "3", "4"],
+            "event_name": "purchase",
+            "event_time": [t + pd.Timedelta(hours=i) for i in range(4)],
+            "value": [10.0, 20.0, 30.0, 40.0],
+            "currency": "EUR",
+            "event_id": ["e1", "e2", "e3", "e4"],
+            "user_key": ["a", "a", "b", "b"],
+            "browser": ["Safari", "Safari", "Chrome", "Chrome"],
+        }
+    )
+    events = pd.DataFrame(
+        {
+            "row_id": ["p1", "s1", "p2", "s3"],
+            "channel": ["pixel", "capi", "pixel", "capi"],
+            "event_name": ["Purchase", "Purchase", "Purchase", "Purchase"],
+            "event_id": ["e1", "e1", "e2", "e3"],
+            "event_time": [t, t, t + pd.Timedelta(hours=1), t + pd.Timedelta(hours=2)],
+            "conversion_id": ["1", "1", None, "3"],
+        }
+    )
+    return conversions, events
