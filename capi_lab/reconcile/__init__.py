@@ -1,5 +1,6 @@
 """Tie events to conversions and replay what each platform would count."""
 
 from capi_lab.reconcile.dedup import dedup, dedup_readings
+from capi_lab.reconcile.reconciled import Reconciled, reconcile
 
-__all__ = ["dedup", "dedup_readings"]
+__all__ = ["Reconciled", "dedup", "dedup_readings", "reconcile"]

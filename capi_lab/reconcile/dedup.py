@@ -15,6 +15,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -32,9 +33,7 @@ __all__ = ["dedup", "dedup_readings", "mark"]
 _DROPPED = {"row_id": "string", "drop_reason": "string", "duplicate_of": "string"}
 
 
-def dedup(
-    events: TableLike, platform: str, *, same_channel: bool | None = None
-) -> pd.DataFrame | ibis.Table:
+def dedup(events: TableLike, platform: str, *, same_channel: bool | None = None) -> pd.DataFrame | ibis.Table:
     """Mark every event as kept or dropped, as the platform would.
 
     Parameters
@@ -159,8 +158,10 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
     joined = table.drop(*[c for c in ("kept", "drop_reason", "duplicate_of") if c in table.columns]).left_join(
         marks, [("row_id", "dropped_row_id")]
     )
-    return joined.mutate(kept=joined.dropped_row_id.isnull()).drop("dropped_row_id").relocate(
-        "kept", "drop_reason", "duplicate_of", after="event_time"
+    return (
+        joined.mutate(kept=joined.dropped_row_id.isnull())
+        .drop("dropped_row_id")
+        .relocate("kept", "drop_reason", "duplicate_of", after="event_time")
     )
 
 
@@ -185,9 +186,7 @@ def _narrow(table: ibis.Table, rule: DedupRule) -> ibis.Table:
 # -- by key ------------------------------------------------------------------------------------------------
 
 
-def _by_key(
-    rows: ibis.Table, by_fallback: ibis.Table | None, rule: DedupRule, *, same_channel: bool
-) -> ibis.Table:
+def _by_key(rows: ibis.Table, by_fallback: ibis.Table | None, rule: DedupRule, *, same_channel: bool) -> ibis.Table:
     """Return row_id, drop_reason, duplicate_of of the rows their key drops."""
     never_kept = ibis.literal(value=False)
     if by_fallback is not None:
@@ -259,9 +258,7 @@ class _Kept:
     channel: str
 
 
-def _replay(
-    frame: pd.DataFrame, rule: DedupRule, *, same_channel: bool
-) -> Iterator[tuple[str, str, str]]:
+def _replay(frame: pd.DataFrame, rule: DedupRule, *, same_channel: bool) -> Iterator[tuple[str, str, str]]:
     """Go through each key's events in order of receipt; yield those dropped.
 
     ``frame`` is sorted by key, clock, browser first, row_id.
@@ -334,9 +331,7 @@ def _fallback(later: ibis.Table, first: ibis.Table, rule: DedupRule) -> ibis.Tab
     return matches.mutate(order=order).filter(lambda t: t.order == 0).select("row_id", "duplicate_of")
 
 
-def _earliest(
-    later: ibis.Table, first: ibis.Table, key: str, rule: DedupRule
-) -> ibis.Table:
+def _earliest(later: ibis.Table, first: ibis.Table, key: str, rule: DedupRule) -> ibis.Table:
     """Per later event, the earliest first-channel event with the same name and key inside the window."""
     name = rule.key[0]
     stream = ibis.union(
@@ -367,5 +362,5 @@ def _earliest(
     return joined.select(row_id="row_id", clock="start", duplicate_of="duplicate_of")
 
 
-def _microseconds(duration: Any) -> int:
+def _microseconds(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1_000_000)

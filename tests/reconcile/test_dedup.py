@@ -105,13 +105,9 @@ def test_equals_a_plain_greedy_loop(parts: list[list[Row]], same_channel: bool) 
 
 def test_dense_keys_over_many_windows() -> None:
     """One id reused every few hours for weeks by both channels is replayed as the greedy loop does."""
-    rows = [
-        Row(f"r{i:03d}", "pixel" if i % 3 else "capi", "Purchase", "same", i * HOURS_48 // 7) for i in range(200)
-    ]
+    rows = [Row(f"r{i:03d}", "pixel" if i % 3 else "capi", "Purchase", "same", i * HOURS_48 // 7) for i in range(200)]
     for merged in (False, True):
-        assert verdicts(cl.dedup(frame(rows), "meta", same_channel=merged)) == greedy_meta(
-            rows, same_channel=merged
-        )
+        assert verdicts(cl.dedup(frame(rows), "meta", same_channel=merged)) == greedy_meta(rows, same_channel=merged)
 
 
 def test_row_order_and_parquet_files_do_not_matter(tmp_path) -> None:
@@ -171,7 +167,7 @@ def test_both_readings_are_reported() -> None:
 def test_wrong_inputs_say_what_to_do() -> None:
     """An unknown platform, rows of another platform, and a repeated row id are refused by name and count."""
     table = frame([Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", 1)])
-    with pytest.raises(UnknownNameError, match="known: .*meta"):
+    with pytest.raises(UnknownNameError, match=r"known: .*meta"):
         cl.dedup(table, "mega")
     with pytest.raises(InputError, match="2 rows"):
         cl.dedup(table.assign(platform="elsewhere"), "meta")

@@ -1,0 +1,217 @@
+"""Lay two channels' events beside the ledger and replay what the platform would count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from capi_lab.engine import TableLike, as_table, materialise, to_frame
+from capi_lab.errors import InputError
+from capi_lab.platforms import platform as platform_named
+from capi_lab.platforms.spec import PlatformSpec
+from capi_lab.reconcile.dedup import mark
+from capi_lab.reconcile.link import linked
+from capi_lab.tables import CONVERSIONS, EVENTS
+from capi_lab.words import Channel, DropReason, Outcome, PairCause
+
+__all__ = ["Reconciled", "reconcile"]
+
+
+@dataclass(frozen=True, repr=False)
+class Reconciled:
+    """A ledger with what each channel saw of it, and what the platform would count.
+
+    Parameters
+    ----------
+    platform : str
+    same_channel : bool
+        Which reading of the platform's undocumented rule was replayed.
+    event_table, conversion_table, pair_table : Ibis table
+        The results where they lie; `events`, `conversions` and `pairs` are the same in pandas.
+    left_out : int
+        Events that belong to other platforms and take no part.
+    """
+
+    platform: str
+    same_channel: bool
+    event_table: ibis.Table
+    conversion_table: ibis.Table
+    pair_table: ibis.Table
+    left_out: int = 0
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """Events with ``kept``, ``drop_reason``, ``duplicate_of``, ``conversion_id`` and ``link``."""
+        return to_frame(self.event_table)
+
+    @cached_property
+    def conversions(self) -> pd.DataFrame:
+        """The ledger with ``seen_pixel``, ``seen_capi`` (bool) and ``counted`` (events the platform would count)."""
+        return to_frame(self.conversion_table)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Conversions seen by both channels: ``conversion_id``, ``outcome`` and ``cause``."""
+        return to_frame(self.pair_table)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Totals: conversions, seen by whom, events, linked, kept, and pairs by outcome."""
+        ledger, events, pairs = self.conversion_table, self.event_table, self.pair_table
+        totals = to_frame(
+            ledger.aggregate(
+                conversions=ledger.count(),
+                seen_pixel=ledger.seen_pixel.sum(),
+                seen_capi=ledger.seen_capi.sum(),
+                seen_both=(ledger.seen_pixel & ledger.seen_capi).sum(),
+                seen_none=(~ledger.seen_pixel & ~ledger.seen_capi).sum(),
+                counted=ledger.counted.sum(),
+            )
+        ).iloc[0]
+        seen = to_frame(
+            events.aggregate(events=events.count(), linked=events.conversion_id.notnull().sum(), kept=events.kept.sum())
+        ).iloc[0]
+        outcomes = to_frame(pairs.group_by("outcome").aggregate(n=pairs.count())).set_index("outcome")["n"]
+        counts = {name: int(n) for name, n in {**totals, **seen}.items() if not pd.isna(n)}
+        return counts | {str(outcome): int(outcomes.get(str(outcome), 0)) for outcome in Outcome}
+
+    def __repr__(self) -> str:
+        s = self.summary
+        n = s["conversions"]
+
+        def share(k: int) -> str:
+            return f"{k:>12,}  {k / n:7.1%}" if n else f"{k:>12,}"
+
+        lines = [
+            f"Reconciled for {self.platform}: {n:,} conversions, {s['events']:,} events ({s['linked']:,} linked)",
+            f"  seen by the pixel        {share(s.get('seen_pixel', 0))}",
+            f"  seen by the server       {share(s.get('seen_capi', 0))}",
+            f"  seen by both             {share(s.get('seen_both', 0))}",
+            f"  seen by neither          {share(s.get('seen_none', 0))}",
+            f"  pairs deduplicated       {s['deduplicated']:>12,}",
+            f"  pairs double-counted     {s['double_counted']:>12,}",
+            f"  pairs over-merged        {s['over_merged']:>12,}",
+        ]
+        if self.left_out:
+            lines.append(f"  events of other platforms, left out {self.left_out:,}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f'<pre style="font-family:monospace">{escape(repr(self))}</pre>'
+
+
+def reconcile(
+    conversions: TableLike, events: TableLike, platform: str = "meta", *, same_channel: bool | None = None
+) -> Reconciled:
+    """Lay the events of both channels beside the ledger.
+
+    Parameters
+    ----------
+    conversions, events : DataFrame, Arrow table, Parquet path or glob, or Ibis table
+        Contracts ``conversions`` and ``events``. Events whose ``platform`` is another one take no part.
+    platform : str
+        Whose dedup rule is replayed.
+    same_channel : bool, optional
+        As for `capi_lab.dedup`.
+
+    Returns
+    -------
+    Reconciled
+
+    Raises
+    ------
+    ContractError
+        A table breaks its contract.
+    InputError
+        The ledger is empty.
+    UnknownNameError
+        No such platform.
+
+    Notes
+    -----
+    A conversion counts as seen by a channel when at least one of that channel's events is linked to it,
+    kept or not.
+    """
+    spec = platform_named(platform).spec
+    ledger = as_table(conversions, CONVERSIONS)
+    reports = as_table(events, EVENTS, beside=ledger)
+    left_out = 0
+    if "platform" in reports.columns:
+        foreign = reports.platform.notnull() & (reports.platform != platform)
+        left_out = int(to_frame(reports.aggregate(n=foreign.sum()))["n"].fillna(0).iloc[0])
+        reports = reports.filter(~foreign) if left_out else reports
+    if int(to_frame(ledger.aggregate(n=ledger.count()))["n"].iloc[0]) == 0:
+        raise InputError("the ledger has no conversions: nothing to reconcile")
+    chosen = spec.dedup.same_channel.value if same_channel is None else same_channel
+    marked = materialise(linked(mark(reports, spec.dedup, same_channel=chosen), ledger, spec))
+    seen = materialise(_seen(ledger, marked))
+    return Reconciled(
+        platform=platform,
+        same_channel=chosen,
+        event_table=marked,
+        conversion_table=seen,
+        pair_table=_pairs(seen, marked, spec),
+        left_out=left_out,
+    )
+
+
+def _seen(ledger: ibis.Table, events: ibis.Table) -> ibis.Table:
+    """Add seen_pixel, seen_capi and counted to the ledger."""
+    reports = events.filter(events.conversion_id.notnull())
+    per = reports.group_by(seen_id=reports.conversion_id).aggregate(
+        seen_pixel=(reports.channel == str(Channel.PIXEL)).any(),
+        seen_capi=(reports.channel == str(Channel.CAPI)).any(),
+        counted=reports.kept.sum().cast("int64"),
+    )
+    joined = ledger.drop(*[c for c in ("seen_pixel", "seen_capi", "counted") if c in ledger.columns]).left_join(
+        per, [("conversion_id", "seen_id")]
+    )
+    return joined.mutate(
+        seen_pixel=joined.seen_pixel.fill_null(False),
+        seen_capi=joined.seen_capi.fill_null(False),
+        counted=joined.counted.fill_null(0),
+    ).drop("seen_id")
+
+
+def _pairs(ledger: ibis.Table, events: ibis.Table, spec: PlatformSpec) -> ibis.Table:
+    """One row per conversion both channels saw: what became of it and, where plain to see, why."""
+    both = ledger.filter(ledger.seen_pixel & ledger.seen_capi).select("conversion_id", "counted")
+    reports = events.semi_join(both, "conversion_id")
+    clock = (
+        reports.received_time.fill_null(reports.event_time)
+        if "received_time" in reports.columns
+        else reports.event_time
+    )
+    ids = reports.event_id if "event_id" in reports.columns else ibis.null("string")
+    facts = reports.group_by("conversion_id").aggregate(
+        n_missing=ids.isnull().sum(),
+        n_ids=ids.nunique(),
+        n_names=reports.event_name.nunique(),
+        n_fallback=(reports.drop_reason == str(DropReason.FALLBACK_KEY)).sum(),
+        first_clock=clock.min(),
+        last_clock=clock.max(),
+    )
+    facts = facts.rename(facts_id="conversion_id")
+    pairs = both.join(facts, both.conversion_id == facts.facts_id)
+    outcome = ibis.cases(
+        (pairs.counted == 1, str(Outcome.DEDUPLICATED)),
+        (pairs.counted > 1, str(Outcome.DOUBLE_COUNTED)),
+        else_=str(Outcome.OVER_MERGED),
+    )
+    window = ibis.interval(microseconds=round(spec.dedup.window.total_seconds() * 1_000_000))
+    cause = ibis.cases(
+        (pairs.counted == 1, ibis.null("string")),
+        ((pairs.counted == 0) & (pairs.n_fallback == 0), str(PairCause.ID_REUSED)),
+        (pairs.counted == 0, str(PairCause.UNKNOWN)),
+        (pairs.n_missing > 0, str(PairCause.MISSING_EVENT_ID)),
+        ((pairs.n_ids == 1) & (pairs.n_names > 1), str(PairCause.EVENT_NAME_DIFFERS)),
+        ((pairs.n_ids == 1) & (pairs.last_clock > pairs.first_clock + window), str(PairCause.OUTSIDE_WINDOW)),
+        else_=str(PairCause.UNKNOWN),
+    )
+    return pairs.select("conversion_id", "counted", outcome=outcome, cause=cause)
