@@ -1,0 +1,7 @@
+"""Rates with their denominators and intervals."""
+
+from capi_lab.measure.coverage import coverage, suppress_small
+from capi_lab.measure.gap import gap_by_cause
+from capi_lab.measure.rates import wilson
+
+__all__ = ["coverage", "gap_by_cause", "suppress_small", "wilson"]
