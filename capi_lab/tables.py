@@ -219,7 +219,7 @@ def contract(kind: str) -> Table:
 
 
 def in_contract_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Put the contract's columns first, in its order; extra columns keep theirs behind."""
+    """Put the contract's columns of ``frame`` first, in the order of ``table``; extra columns keep theirs behind."""
     known = [name for name in table.names if name in frame.columns]
     return frame[known + [name for name in frame.columns if name not in set(known)]]
 

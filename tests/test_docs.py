@@ -1,0 +1,96 @@
+"""What the documentation says is true of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import capi_lab as cl
+from capi_lab import words
+from tests.test_layers import LAYERS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "data" / "README.md"])
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link and picture exists."""
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http", "mailto")):
+            assert (page.parent / target).exists(), target
+
+
+def test_readme_lists_every_loader() -> None:
+    """The table of formats has a row per loader."""
+    readme = text("README.md")
+    for name in cl.load.__all__:
+        if name.islower() and name not in ("sample", "samples"):
+            assert f"`load.{name}`" in readme, name
+
+
+def test_readme_example_uses_real_names() -> None:
+    """Every ``cl.`` name in the README resolves."""
+    for name in set(re.findall(r"\bcl\.([a-z_]+(?:\.[a-z_]+)?)", text("README.md"))):
+        value = cl
+        for part in name.split("."):
+            value = getattr(value, part)
+
+
+def test_make_targets_are_documented() -> None:
+    """Targets the README names exist in the Makefile."""
+    makefile = text("Makefile")
+    for target in set(re.findall(r"`?make ([a-z]+)", text("README.md") + text("CONTRIBUTING.md"))) - {"and"}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_architecture_lists_every_room() -> None:
+    """docs/architecture.md has a row for each room there is."""
+    page = text("docs/architecture.md")
+    rooms = {p.stem for p in (ROOT / "capi_lab").iterdir() if not p.name.startswith("_") and p.suffix in ("", ".py")}
+    rooms.discard("shipped_data")
+    for room in rooms:
+        assert f"| `{room}` |" in page, room
+        assert room in LAYERS
+
+
+def test_glossary_explains_every_word() -> None:
+    """Drop reasons, gap causes and load drops are all in the glossary."""
+    page = text("docs/glossary.md")
+    for enum in (words.DropReason, words.GapCause, words.LoadDrop, words.Setup, words.Channel):
+        for word in enum:
+            assert f"`{word}`" in page or f"| {word} |" in page, word
+
+
+def test_data_readme_counts_are_the_files() -> None:
+    """Row counts and columns of the shipped files are those stated."""
+    page = text("data/README.md")
+    for name, rows in re.findall(r"`(cdnow_\w+\.parquet)`: ([\d,]+) rows", page):
+        assert pq.read_metadata(ROOT / "data" / name).num_rows == int(rows.replace(",", ""))
+    for column in pq.read_schema(ROOT / "data" / "cdnow_conversions.parquet").names:
+        assert f"`{column}`" in page
+
+
+def test_shipped_files_stay_small() -> None:
+    """The samples together are under 5 MB."""
+    assert sum(p.stat().st_size for p in (ROOT / "data").iterdir() if p.is_file()) < 5e6
+
+
+def test_nothing_names_a_machine_or_a_registry() -> None:
+    """No path of a machine, no registry address, in any text file of the project."""
+    forbidden = re.compile(r"(?<![\w.])/(?:root|home|Users|mnt|srv|opt)/|pypi\.org|pythonhosted|registry\.npmjs")
+    kinds = {".md", ".py", ".toml", ".txt", ".ipynb", ".csv", ""}
+    for path in ROOT.rglob("*"):
+        relative = path.relative_to(ROOT)
+        hidden = any(part.startswith(".") and part != ".ci" for part in relative.parts)
+        if hidden or relative.parts[0] == "out" or "__pycache__" in relative.parts or not path.is_file():
+            continue
+        if path.suffix in kinds and path != Path(__file__):
+            assert not forbidden.search(path.read_text(encoding="utf-8")), relative
