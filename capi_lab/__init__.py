@@ -22,6 +22,7 @@ _HOMES = {
     "World": "capi_lab.simulate",
     "coverage": "capi_lab.measure",
     "dedup": "capi_lab.reconcile",
+    "dedup_readings": "capi_lab.reconcile",
     "errors": "capi_lab.errors",
     "gap_by_cause": "capi_lab.measure",
     "identity": "capi_lab.identity",
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "coverage",
     "dedup",
+    "dedup_readings",
     "errors",
     "gap_by_cause",
     "identity",
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from capi_lab import errors, identity, load, plots, tables, words
     from capi_lab.measure import coverage, gap_by_cause, suppress_small
     from capi_lab.platforms import PLATFORMS
-    from capi_lab.reconcile import Reconciled, dedup, reconcile
+    from capi_lab.reconcile import Reconciled, dedup, dedup_readings, reconcile
     from capi_lab.simulate import World, observe
 
 

@@ -20,7 +20,7 @@ from capi_lab.tables import Table, checked
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["TableLike", "as_table", "default_backend", "materialise", "same_kind", "to_frame"]
+__all__ = ["TableLike", "as_table", "default_backend", "materialise", "same_backend", "same_kind", "to_frame"]
 
 TableLike: TypeAlias = "pd.DataFrame | pyarrow.Table | ibis.Table | str | Path"
 
@@ -59,12 +59,13 @@ def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = No
         ``data`` is none of the above.
     """
     if isinstance(data, pd.DataFrame):
-        return ibis.memtable(checked(contract, data))
+        return ibis.memtable(_arrow(contract, checked(contract, data)))
     if isinstance(data, str | Path):
         table = _open_parquet(data, beside)
     elif isinstance(data, ibis.Table):
         table = data
     elif type(data).__module__.startswith("pyarrow"):
+        _refuse_names(contract, list(data.column_names))
         table = ibis.memtable(data)
     else:
         raise InputError(
@@ -72,6 +73,47 @@ def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = No
             "give a DataFrame, an Arrow table, a Parquet path or glob, or an Ibis table"
         )
     return _checked_by_query(contract, table)
+
+
+def _refuse_names(contract: Table, names: list[Any]) -> None:
+    """Refuse column names an engine cannot tell apart, or that are no text."""
+    odd = [str(name) for name in names if not isinstance(name, str)]
+    if odd:
+        raise ContractError(contract.name, [(name, "column name is no text: rename it", None) for name in odd])
+    folded = pd.Series([name.casefold() for name in names], dtype="object")
+    twice = [names[i] for i in folded.index[folded.duplicated(keep=False)]]
+    if twice:
+        raise ContractError(
+            contract.name, [(name, "column names differ by case only, or repeat: rename one", None) for name in twice]
+        )
+
+
+def _arrow(contract: Table, frame: pd.DataFrame) -> pyarrow.Table:
+    """Hand a frame to the engine; a column of ours or of the caller's that cannot go there is named."""
+    import pyarrow as pa
+
+    _refuse_names(contract, list(frame.columns))
+    arrays, problems = {}, []
+    for name in frame.columns:
+        try:
+            array = pa.chunked_array(pa.array(frame[name], from_pandas=True))
+        except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+            array = None
+        if array is None or isinstance(array.type, pa.BaseExtensionType) or pa.types.is_interval(array.type):
+            problems.append(
+                (name, f"{frame[name].dtype} cannot be carried through: drop the column or make it text", None)
+            )
+        else:
+            arrays[name] = array
+    if problems:
+        raise ContractError(contract.name, problems)
+    return pa.table(arrays)
+
+
+def same_backend(first: ibis.Table, second: ibis.Table) -> None:
+    """Raise `InputError` unless two tables can be joined where they lie."""
+    if _backend_of(first) is not _backend_of(second):
+        raise InputError("the tables live on different databases: read both through one connection, or as frames")
 
 
 def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
@@ -95,8 +137,8 @@ def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
 
 def _backend_of(table: ibis.Table) -> Any:
     """Return the backend a table lives on; memtables belong to none, so DuckDB takes them."""
-    backends, memtables = table._find_backends()
-    return backends[0] if backends and not (memtables and not backends) else default_backend()
+    backends, _ = table._find_backends()
+    return backends[0] if backends else default_backend()
 
 
 def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
@@ -113,23 +155,28 @@ def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
             continue
         dtype, value = schema[column.name], table[column.name]
         wanted = {"text": "string", "time": "timestamp('UTC')", "number": "float64"}[column.kind]
-        if dtype.is_null():
-            casts[column.name] = value.cast(wanted)
+        if dtype.is_null() or dtype.is_unknown():  # a Parquet column that is missing in every row
+            casts[column.name] = ibis.null(wanted)
+            value = casts[column.name]
         elif column.kind == "text" and not dtype.is_string():
             problems.append((column.name, f"is {dtype}, must be text", None))
         elif column.kind == "time" and not (dtype.is_timestamp() and dtype.timezone):
             problems.append((column.name, f"is {dtype}, must be a timestamp in UTC", None))
         elif column.kind == "number" and not dtype.is_numeric():
             problems.append((column.name, f"is {dtype}, must be a number", None))
-        elif column.kind == "number" and not dtype.is_float64():
-            casts[column.name] = value.cast("float64")
+        elif column.kind == "number":
+            number = value.cast("float64")
+            casts[column.name] = number.nullif(float("nan")) if dtype.is_floating() else number
+        elif column.is_id and column.kind == "text":
+            value = casts[column.name] = value.nullif("")
         for check, expr in _count_checks(column, value).items():
             key = f"c{len(counts)}"
             counts[key], meaning[key] = expr, (column.name, check)
     if problems:
         raise ContractError(contract.name, problems)
     if counts:
-        found = _backend_of(table).to_pyarrow(table.aggregate(**counts)).to_pylist()[0]
+        query = table.aggregate([expr.name(key) for key, expr in counts.items()])
+        found = _backend_of(table).to_pyarrow(query).to_pylist()[0]
         failed = [(*meaning[key], int(n)) for key, n in found.items() if n]
         if failed:
             raise ContractError(contract.name, failed)

@@ -8,6 +8,7 @@
     │   ├── LoadError          a file cannot be read as the format it is said to be
     │   ├── NaiveTimeError     times without a zone, and no ``tz=`` to place them
     │   └── UnknownNameError   a platform, sample, column or key that does not exist
+    ├── NotebookError          a cell of a notebook failed
     └── MissingExtraError      an optional dependency is not installed
 
 Messages name the column, the check, the number of rows and the remedy. They never hold a value taken
@@ -25,6 +26,7 @@ __all__ = [
     "LoadError",
     "MissingExtraError",
     "NaiveTimeError",
+    "NotebookError",
     "UnknownNameError",
 ]
 
@@ -71,6 +73,10 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         super().__init__(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}")
+
+
+class NotebookError(CapiLabError):
+    """A cell of a notebook failed; the message names the error, not what the cell held."""
 
 
 class MissingExtraError(CapiLabError, ImportError):

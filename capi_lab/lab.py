@@ -9,16 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capi_lab.errors import CapiLabError, InputError, LoadError, MissingExtraError
+from capi_lab.errors import InputError, LoadError, MissingExtraError, NotebookError
 from capi_lab.shipped import shipped_folder
 
-__all__ = ["NotebookError", "NotebookRun", "demo", "run_notebook"]
+__all__ = ["NotebookRun", "demo", "run_notebook"]
 
 _DEMO = "01_compare_coverage.py"
-
-
-class NotebookError(CapiLabError):
-    """A cell of the notebook failed; the message is the cell's own."""
 
 
 @dataclass(frozen=True, slots=True)

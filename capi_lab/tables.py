@@ -55,6 +55,8 @@ class Column:
         The only values there may be; empty for any.
     meaning : str
         One line for the docs.
+    is_id : bool
+        Equal values mean the same thing or person: an empty text is then no value but a missing one.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Column:
     unique: bool = False
     allowed: tuple[str, ...] = ()
     meaning: str = ""
+    is_id: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +102,23 @@ CLICK_ID_COLUMNS = (
 )  # fmt: skip
 SEGMENT_COLUMNS = ("browser", "os", "device", "channel")
 
-_MATCH_KEYS = tuple(Column(name, meaning="match key, raw or already hashed") for name in MATCH_KEY_COLUMNS)
-_CLICK_IDS = tuple(Column(name, meaning="click or browser id, byte for byte") for name in CLICK_ID_COLUMNS)
+_MATCH_KEYS = tuple(
+    Column(name, meaning="match key, raw or already hashed", is_id=name == "external_id") for name in MATCH_KEY_COLUMNS
+)
+_CLICK_IDS = tuple(Column(name, meaning="click or browser id, byte for byte", is_id=True) for name in CLICK_ID_COLUMNS)
 _SEGMENTS = tuple(Column(name, meaning="segment") for name in SEGMENT_COLUMNS)
 _CONSENT = tuple(Consent)
 
 CONVERSIONS = Table(
     "conversions",
     (
-        Column("conversion_id", required=True, unique=True, meaning="the order's own id"),
+        Column("conversion_id", required=True, unique=True, meaning="the order's own id", is_id=True),
         Column("event_name", required=True, meaning="canonical, lower case: purchase, lead, ..."),
         Column("event_time", "time", required=True, meaning="when it happened"),
         Column("value", "number", meaning="major units of `currency`"),
         Column("currency", meaning="ISO 4217, upper case"),
-        Column("event_id", meaning="the id both channels share"),
-        Column("user_key", meaning="own stable user id; clusters intervals"),
+        Column("event_id", meaning="the id both channels share", is_id=True),
+        Column("user_key", meaning="own stable user id; clusters intervals", is_id=True),
         *_MATCH_KEYS,
         *_CLICK_IDS,
         Column("click_time", "time", meaning="when the click id was first seen"),
@@ -132,21 +137,21 @@ CONVERSIONS = Table(
 EVENTS = Table(
     "events",
     (
-        Column("row_id", required=True, unique=True, meaning="id of this report"),
+        Column("row_id", required=True, unique=True, meaning="id of this report", is_id=True),
         Column("channel", required=True, allowed=tuple(Channel), meaning="who reported it"),
         Column("platform", meaning="to which ad platform; missing where not bound to one"),
         Column("event_name", required=True, meaning="as reported, spelling kept"),
-        Column("event_id", meaning="the id both channels share"),
+        Column("event_id", meaning="the id both channels share", is_id=True),
         Column("event_time", "time", required=True, meaning="when it happened, as reported"),
         Column("received_time", "time", meaning="when the platform or collector received it"),
-        Column("conversion_id", meaning="order or transaction id the event carries"),
+        Column("conversion_id", meaning="order or transaction id the event carries", is_id=True),
         Column("value", "number", meaning="major units of `currency`"),
         Column("currency", meaning="ISO 4217, upper case"),
         *_MATCH_KEYS,
         *_CLICK_IDS,
         Column("click_time", "time", meaning="when the click id was first seen"),
-        Column("user_key", meaning="own stable user id"),
-        Column("visitor_id", meaning="browser id of the collecting tool"),
+        Column("user_key", meaning="own stable user id", is_id=True),
+        Column("visitor_id", meaning="browser id of the collecting tool", is_id=True),
         Column("page_url", meaning="page of the event"),
         Column("referrer_url", meaning="referrer of that page"),
         Column("consent_ad_user_data", allowed=_CONSENT),
@@ -159,14 +164,14 @@ EVENTS = Table(
 CLICKS = Table(
     "clicks",
     (
-        Column("click_row_id", required=True, unique=True, meaning="id of this row"),
+        Column("click_row_id", required=True, unique=True, meaning="id of this row", is_id=True),
         Column("platform", required=True, meaning="whose click id it is"),
         Column("param", required=True, meaning="gclid, fbclid, ..."),
-        Column("click_id", required=True, meaning="the id, byte for byte"),
+        Column("click_id", required=True, meaning="the id, byte for byte", is_id=True),
         Column("click_time", "time", required=True, meaning="when the click was first seen"),
         Column("id_source", allowed=tuple(IdSource), meaning="where the id was found"),
-        Column("visitor_id", meaning="browser id of the collecting tool"),
-        Column("user_key", meaning="own stable user id"),
+        Column("visitor_id", meaning="browser id of the collecting tool", is_id=True),
+        Column("user_key", meaning="own stable user id", is_id=True),
         Column("landing_url", meaning="landing page"),
         Column("user_agent"),
         Column("client_ip"),
@@ -178,7 +183,7 @@ CLICKS = Table(
 VISITS = Table(
     "visits",
     (
-        Column("visit_row_id", required=True, unique=True, meaning="id of this page view"),
+        Column("visit_row_id", required=True, unique=True, meaning="id of this page view", is_id=True),
         Column("visit_time", "time", required=True, meaning="time of the request"),
         Column("page_url", meaning="the page asked for"),
         Column("referrer_url", meaning="the page before"),
@@ -186,8 +191,8 @@ VISITS = Table(
         Column("user_agent"),
         Column("client_ip"),
         *_CLICK_IDS,
-        Column("visitor_id", meaning="browser id of the collecting tool"),
-        Column("user_key", meaning="own stable user id"),
+        Column("visitor_id", meaning="browser id of the collecting tool", is_id=True),
+        Column("user_key", meaning="own stable user id", is_id=True),
         Column("origin", allowed=tuple(Origin)),
     ),
 )
@@ -238,7 +243,8 @@ def checked(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A new frame with the same rows in the same order; text as ``str``, times as
-        ``datetime64[us, UTC]``, numbers as float64. No conversion here can lose information.
+        ``datetime64[us, UTC]``, numbers as float64. No conversion here can lose information; an empty id
+        becomes a missing one, or unrelated rows would share it.
 
     Raises
     ------
@@ -280,13 +286,15 @@ def _in_type(column: Column, series: pd.Series) -> tuple[pd.Series, str]:
         if series.isna().all():
             return series.astype("str") if len(series) == 0 else _all_missing(series), ""
         if isinstance(dtype, pd.CategoricalDtype):
-            return series.astype("object").astype("str"), ""
+            series = series.astype("object")
+            dtype = series.dtype
         if dtype == "object":
             if not series.dropna().map(lambda value: isinstance(value, str)).all():
                 return series, "holds values that are not text: read this column as text (dtype=str)"
-            return series.astype("str"), ""
+            series = series.astype("str")
         if types.is_string_dtype(dtype):
-            return series.astype("str"), ""
+            series = series.astype("str")
+            return series.mask(series == "") if column.is_id else series, ""
         return series, f"is {dtype}, must be text: read it as text (dtype=str), numbers lose leading zeros"
     if column.kind == "time":
         if isinstance(dtype, pd.DatetimeTZDtype):

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 # Figures are drawn without a screen.
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# No test is timed: machines differ, and so do their days.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 

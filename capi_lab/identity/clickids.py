@@ -56,9 +56,8 @@ _BY_FOLDED = {name.lower(): name for name in URL_PARAMETERS}
 _NESTED = frozenset({"dl", "url", "redirect"})
 _HINT = re.compile("|".join([*_BY_FOLDED, *sorted(_NESTED)]), re.IGNORECASE)
 _CLEAN = re.compile(r"[A-Za-z0-9_.\-]+")
-_MISSING = frozenset(
-    {"", "-", "(not set)", "(none)", "null", "none", "undefined", "nan", "n/a", "na", "<na>"}
-)  # sources.md rule 5
+# No "na": it is Namibia, and a region of many countries.
+_MISSING = frozenset({"", "-", "(not set)", "(none)", "null", "undefined", "nan"})
 _UNRESOLVED = re.compile(r"\{\{.*\}\}")
 _APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_\-]{8}")
 
@@ -104,6 +103,10 @@ class FoundId:
     usable: bool = True
 
 
+def _no_id(value: str) -> bool:
+    return is_missing(value) or value.strip() == "0"
+
+
 def is_missing(value: str) -> bool:
     """Say whether a text stands for nothing: empty, a placeholder, an unresolved tag-manager variable."""
     folded = value.strip().lower()
@@ -146,7 +149,7 @@ def find_in_url(url: str) -> tuple[FoundId, ...]:
     found, seen = [], set()
     for name, value in pairs:
         known = name if name in URL_PARAMETERS else _BY_FOLDED.get(name.lower())
-        if known is None or is_missing(value) or (known in exact and name != known):
+        if known is None or _no_id(value) or (known in exact and name != known):
             continue
         column = _COLUMN[known]
         found.append(_judged(column, value, IdSource.URL, repeated=column in seen))
@@ -164,7 +167,7 @@ def _pairs(url: str) -> Iterator[tuple[str, str]]:
     else:
         texts = [parts.query, parts.fragment.partition("?")[2] or parts.fragment]
     for text in texts:
-        for piece in re.split("[&;]", text):
+        for piece in text.split("&"):
             name, equals, value = piece.partition("=")
             if equals:
                 # unquote, not unquote_plus: a "+" inside an id is damage to be seen, not a space to be made
@@ -212,12 +215,14 @@ def find_in_cookies(header: str) -> tuple[FoundId, ...]:
     cookies: dict[str, str] = {}
     for piece in header.split(";"):
         name, equals, value = piece.strip().partition("=")
-        if equals and not is_missing(value):
+        if equals and not _no_id(value):
             cookies.setdefault(name, unquote(value.strip('"')))
     found: list[FoundId] = []
+    if "_gcl_dc" in cookies:  # Campaign Manager's copy of the click: a stand-in only, so it comes last
+        copy = cookies.pop("_gcl_dc")
+        if copy != cookies.get("_gcl_aw"):
+            cookies["_gcl_dc"] = copy
     for name, value in cookies.items():
-        if name == "_gcl_dc" and "_gcl_aw" in cookies:
-            continue  # Campaign Manager's copy of the same click
         found.extend(_from_cookie(name, value))
     return tuple(found)
 
@@ -296,8 +301,9 @@ def find_in_pairs(pairs: Iterable[tuple[str, object]]) -> tuple[FoundId, ...]:
     ``_fbp``, ``_gcl_aw`` and their like.
     """
     found: list[FoundId] = []
+    seen: set[str] = set()
     for name, value in pairs:
-        if not isinstance(value, str) or is_missing(value):
+        if not isinstance(value, str) or _no_id(value):
             continue
         lowered = name.strip().lower()
         cookie = next((c for c in ("_fbc", "_fbp", "_gcl_aw", "_uetmsclkid", "_ttp") if lowered.endswith(c)), None)
@@ -308,7 +314,8 @@ def find_in_pairs(pairs: Iterable[tuple[str, object]]) -> tuple[FoundId, ...]:
             continue
         for folded in _BY_FOLDED:
             if lowered == folded or re.search(rf"[^a-z0-9]{re.escape(folded)}$", lowered):
-                found.append(_judged(folded, value.strip(), IdSource.META))
+                found.append(_judged(folded, value.strip(), IdSource.META, repeated=folded in seen))
+                seen.add(folded)
                 break
     return tuple(found)
 

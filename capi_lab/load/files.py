@@ -24,8 +24,14 @@ _GZIP = b"\x1f\x8b"
 
 
 @contextmanager
-def open_text(path: str | Path) -> Iterator[IO[str]]:
+def open_text(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
     """Open a text file, plain or gzip, as UTF-8.
+
+    Parameters
+    ----------
+    path : str or Path
+    errors : str
+        What to do with bytes that are not UTF-8; logs take ``backslashreplace``, as the servers themselves do.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
                 raise LoadError(f"'{path.name}' is empty: export it again")
             raw.seek(0)
             stream: Any = gzip.GzipFile(fileobj=raw) if head == _GZIP else raw
-            with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            with io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="") as text:
                 yield text
     except FileNotFoundError:
         raise LoadError(f"there is no file '{path.name}': check the path") from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import read_json_records
-from capi_lab.load.records import Records
+from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Loaded
 from capi_lab.load.values import (
     blank_to_missing,
@@ -147,7 +147,7 @@ def _columns(records: Records) -> pd.DataFrame:
 def _params(record: dict[str, Any]) -> dict[str, Any]:
     """Flatten ``event_params``; one key can switch its typed field from row to row."""
     flat: dict[str, Any] = {}
-    for entry in record.get("event_params") or []:
+    for entry in listed(record.get("event_params")):
         if not isinstance(entry, dict) or not isinstance(entry.get("value"), dict):
             continue
         value = next((entry["value"][kind] for kind in _TYPED if entry["value"].get(kind) is not None), None)

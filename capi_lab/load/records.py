@@ -13,7 +13,7 @@ from capi_lab.load.values import blank_to_missing, text_column
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Records"]
+__all__ = ["Records", "listed"]
 
 
 class Records:
@@ -61,6 +61,11 @@ class Records:
     def items(self, *id_fields: str) -> pd.Series:
         """Return ``line_items`` as JSON text: id (first of ``id_fields`` that is there), quantity, unit price."""
         return text_column([_items(record.get("line_items"), id_fields) for record in self.objects])
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def _items(lines: Any, id_fields: tuple[str, ...]) -> str | None:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capi_lab.errors import UnknownNameError
 from capi_lab.identity.clickids import is_missing
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import open_text, read_csv, read_json_records, require_columns
-from capi_lab.load.records import Records
+from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     blank_to_missing,
@@ -78,6 +79,9 @@ def shopify_orders(
     has no landing page, address or user agent and no test flag. The landing page is that of the
     checkout's session, not of the first touch.
     """
+    if conversion_id not in ("id", "name"):
+        raise UnknownNameError("value of conversion_id=", conversion_id, ["id", "name"])
+    kept_sources = [sources] if isinstance(sources, str) else sources
     with open_text(path) as text:
         head = text.read(4096).lstrip()
     if head[:1] in "[{":
@@ -90,9 +94,9 @@ def shopify_orders(
     intake.drop(intake.frame["_cancelled"].notna(), LoadDrop.CANCELLED)
     status = intake.frame["_status"].str.lower()
     intake.drop(status.notna() & ~status.isin(_PAID), LoadDrop.NOT_PAID)
-    if sources is not None:
+    if kept_sources is not None:
         source = intake.frame["_source"]
-        intake.drop(source.notna() & ~source.isin(list(sources)), LoadDrop.OTHER_SOURCE)
+        intake.drop(source.notna() & ~source.isin(list(kept_sources)), LoadDrop.OTHER_SOURCE)
         intake.note_count(int(intake.frame["_source"].isna().sum()), "{n} orders do not say their source; kept")
     main, other = ("order_id", "order_name") if conversion_id == "id" else ("order_name", "order_id")
     intake.frame = intake.frame.rename(columns={main: "conversion_id"})
@@ -108,7 +112,7 @@ def shopify_orders(
         origin="real",
     )
     landing = frame["landing_url"]
-    wallets = landing.str.startswith(_WALLET_LANDING)
+    wallets = landing.str.contains(_WALLET_LANDING, regex=False)
     intake.note_count(int(wallets.sum()), "{n} orders came through an express wallet: their landing page is unknown")
     frame = add_click_ids(
         frame,
@@ -133,7 +137,7 @@ def _from_rest(records: Records) -> tuple[Intake, pd.DataFrame]:
             "order_id": col("id"),
             "order_name": col("name").str.removeprefix("#"),
             "_time": pick(col("processed_at"), col("created_at")),
-            "_test": col("test") == "True",
+            "_test": col("test").str.lower() == "true",
             "_cancelled": col("cancelled_at"),
             "_status": col("financial_status"),
             "_source": col("source_name"),
@@ -159,7 +163,7 @@ def _from_rest(records: Records) -> tuple[Intake, pd.DataFrame]:
     notes = {
         row: [
             (str(note.get("name", "")), note.get("value"))
-            for note in record.get("note_attributes") or []
+            for note in listed(record.get("note_attributes"))
             if isinstance(note, dict)
         ]
         for row, record in enumerate(records.objects)
@@ -174,9 +178,10 @@ def _from_export(path: str | Path) -> tuple[Intake, pd.DataFrame]:
     require_columns(raw, ["Name", "Created at"], path, hint="is it Shopify's orders export?")
     intake = Intake(Path(path).name, "Shopify orders export (CSV)", raw)
     intake.drop(intake.frame["Name"].map(lambda name: not isinstance(name, str) or is_missing(name)), LoadDrop.NO_ID)
-    # Only the first line of an order has the order's columns; the next ones are line items.
+    # One line of an order has the order's columns, the others are line items: take the first value there is.
+    whole = intake.frame.groupby("Name", sort=False).first()
     intake.drop(repeats(intake.frame["Name"]), LoadDrop.CONTINUATION_LINE)
-    first = intake.frame
+    first = whole.loc[intake.frame["Name"]].reset_index().set_axis(intake.frame.index)
 
     def col(name: str) -> pd.Series:
         if name not in first:

@@ -11,6 +11,7 @@ from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import read_csv, read_json_records, require_columns
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
+    as_text,
     blank_to_missing,
     currency_codes,
     event_times,
@@ -78,29 +79,34 @@ def table(
     require_columns(frame, list(wanted.required), path, hint="map yours with columns={'theirs': 'ours'}")
     for name in frame.columns:
         column = next((c for c in wanted.columns if c.name == name), None)
-        if column is None or column.kind == "text":
-            frame = frame.assign(**{name: _as_text(frame[name], ids=bool(column and column.unique))})
+        if (column is None and frame[name].dtype == "object") or (column and column.kind == "text"):
+            frame = frame.assign(**{name: _as_text(frame[name], ids=bool(column and column.is_id))})
     intake.frame = frame
     for name in wanted.required:
         if wanted.column(name).kind == "text":
-            intake.drop(intake.frame[name].isna(), LoadDrop.NO_ID)
+            reason = LoadDrop.NO_ID if wanted.column(name).is_id else LoadDrop.UNPARSABLE
+            intake.drop(intake.frame[name].isna(), reason)
     return intake.loaded(wanted, _typed(intake, wanted, tz, unique))
 
 
 def _read(path: Path, delimiter: str) -> tuple[pd.DataFrame, int, str]:
     import pandas as pd
+    from pyarrow import parquet
 
     suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "").lower()
     if suffix == ".parquet":
         if not path.exists():
             raise LoadError(f"there is no file '{path.name}': check the path")
         try:
-            return pd.read_parquet(path), 0, "Parquet"
+            # Whole numbers beside missing ones stay whole: as floats, long ids would be rounded.
+            return parquet.read_table(path).to_pandas(integer_object_nulls=True), 0, "Parquet"
         except Exception as error:  # pyarrow raises several classes for a damaged file
             raise LoadError(f"'{path.name}' cannot be read as Parquet ({type(error).__name__})") from None
     if suffix in (".json", ".jsonl", ".ndjson"):
         records, unparsable = read_json_records(path)
-        return pd.DataFrame(records), unparsable, "JSON"
+        names = list(dict.fromkeys(name for record in records for name in record))
+        columns = {name: pd.Series([record.get(name) for record in records], dtype="object") for name in names}
+        return pd.DataFrame(columns, index=range(len(records))), unparsable, "JSON"
     if suffix in (".csv", ".tsv", ".txt", ""):
         return read_csv(path, delimiter="\t" if suffix == ".tsv" else delimiter), 0, "CSV"
     raise LoadError(f"'{path.name}': cannot tell the format from '{suffix}'; use .csv, .json, .jsonl or .parquet")
@@ -117,11 +123,7 @@ def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], path: str | Path) 
 
 
 def _as_text(values: pd.Series, *, ids: bool) -> pd.Series:
-    import pandas as pd
-
-    if not pd.api.types.is_string_dtype(values.dtype):
-        values = text_column(values.tolist(), values.index)
-    values = blank_to_missing(values)
+    values = blank_to_missing(as_text(values))
     return values.mask(values == "0") if ids else values
 
 
@@ -145,7 +147,8 @@ def _typed(intake: Intake, wanted: Table, tz: str | None, unique: str | None) ->
     ours = [name for name in ("fbc", "fbp") if name in frame and wanted.name != "clicks"]
     if cookies or ours:
         header = _cookie_header(frame, [(n, n) for n in cookies] + [(n, f"_{n}") for n in ours])
-        frame = add_click_ids(frame, intake, cookies=header)
+        # The grammar decides what is kept: a malformed fbc column is used no more than a malformed cookie.
+        frame = add_click_ids(frame.drop(columns=ours), intake, cookies=header)
     intake.frame = frame
     if unique:
         again = repeats(frame[unique])

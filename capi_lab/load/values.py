@@ -13,25 +13,40 @@ if TYPE_CHECKING:
 
     from capi_lab.load.result import Intake
 
-__all__ = ["blank_to_missing", "currency_codes", "event_times", "money", "pick", "repeats", "text_column"]
+__all__ = ["as_text", "blank_to_missing", "currency_codes", "event_times", "money", "pick", "repeats", "text_column"]
 
 # What an epoch number's digit count says about its unit.
 _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
-_HAS_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+_TIMED = r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*"
+_ZONED = _TIMED + r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
+_NAIVE = r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?"
+_LOG = r"\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}"
 
 
 def text_column(values: Any, index: Any = None) -> pd.Series:
-    """Make a text column from any list; None and NaN are missing, whole numbers keep their digits."""
+    """Make a text column from any list; None and NaN are missing, numbers keep their digits, lists become JSON."""
+    import json
+
     import pandas as pd
 
     def one(value: Any) -> Any:
-        if value is None or isinstance(value, str):
-            return value
+        if value is None or isinstance(value, str) or value is pd.NaT or value is pd.NA:
+            return value if isinstance(value, str) else None
         if isinstance(value, float):
             return None if value != value else (str(int(value)) if value.is_integer() else repr(value))  # noqa: PLR0124
-        return str(value)
+        if isinstance(value, list | tuple | dict) or type(value).__name__ == "ndarray":
+            plain = value.tolist() if hasattr(value, "tolist") else value
+            return json.dumps(plain, separators=(",", ":"), default=str)
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
     return pd.Series([one(value) for value in values], index=index, dtype="str")
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """Return a column as text, whatever it held."""
+    import pandas as pd
+
+    return values if isinstance(values.dtype, pd.StringDtype) else text_column(values.tolist(), values.index)
 
 
 def blank_to_missing(values: pd.Series) -> pd.Series:
@@ -115,9 +130,7 @@ def event_times(values: pd.Series, intake: Intake, *, tz: str | None, column: st
         _refuse_naive(values.notna(), zone, column)
         parsed, unclear = _localised(values, zone)
     else:
-        if not pd.api.types.is_string_dtype(values.dtype):
-            values = text_column(values.tolist(), values.index)
-        parsed, unclear = _from_text(values, intake, zone, column)
+        parsed, unclear = _from_text(as_text(values), intake, zone, column)
     parsed = parsed.dt.tz_convert("UTC").dt.as_unit("us")
     if drop:
         intake.drop(unclear, LoadDrop.AMBIGUOUS_LOCAL_TIME)
@@ -177,13 +190,15 @@ def _from_text(values: pd.Series, intake: Intake, zone: Any, column: str) -> tup
     if len(units) > 1:
         intake.note(f"column '{column}' mixes epoch units: {', '.join(units)}; each was read by its digits")
     rest = text.notna() & ~digits & ~fraction
-    iso = text[rest].str.replace(r"\s+UTC$", "Z", regex=True).str.replace(r"\s+([+-]\d{2}:?\d{2})$", r"\1", regex=True)
-    zoned = iso.str.contains(_HAS_ZONE, regex=True) & iso.str.contains(":", regex=False)
-    if zoned.any():
-        times = pd.to_datetime(iso[zoned], format="ISO8601", utc=True, errors="coerce")
-        parsed[times.index] = times.dt.as_unit("us")
+    iso = text[rest].str.replace(r"\s+UTC$", "Z", regex=True)
+    iso = iso.str.replace(r"^(\d{4}.*\d)\s+([+-]\d{2}(?::?\d{2})?)$", r"\1\2", regex=True)
+    for shape, form in ((_ZONED, "ISO8601"), (_LOG, "%d/%b/%Y:%H:%M:%S %z")):
+        rows = iso.str.fullmatch(shape)
+        if rows.any():
+            times = pd.to_datetime(iso[rows], format=form, utc=True, errors="coerce")
+            parsed[times.index] = times.dt.as_unit("us")
     unclear = pd.Series(data=False, index=text.index)
-    local = pd.to_datetime(iso[~zoned], format="ISO8601", errors="coerce").dropna()
+    local = pd.to_datetime(iso[iso.str.fullmatch(_NAIVE)], format="ISO8601", errors="coerce").dropna()
     if len(local):
         _refuse_naive(local.notna(), zone, column)
         placed, double = _localised(local, zone)

@@ -8,6 +8,7 @@ cookies, then host.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +48,9 @@ def access_log(path: str | Path, *, tz: str | None = None, kind: str = "clicks")
     Parameters
     ----------
     path : str or Path
-        "Combined" format, plain or ``.gz``; optionally with two more quoted fields, cookies
-        (``"%{Cookie}i"``, ``"$http_cookie"``) and host (``"%{Host}i"``, ``"$host"``).
+        "Combined" format or nginx JSON (one object a line, nginx's variable names), plain or ``.gz``.
+        Combined lines may have two more quoted fields, cookies (``"%{Cookie}i"``, ``"$http_cookie"``) and host
+        (``"%{Host}i"``, ``"$host"``).
     tz : None
         Not needed: every line carries its offset.
     kind : str
@@ -94,19 +96,18 @@ def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
     import pandas as pd
 
     rows, unparsable, number = [], 0, 0
-    with open_text(path) as text:
+    with open_text(path, errors="backslashreplace") as text:
         for number, line in enumerate(text, 1):
-            match = _LINE.fullmatch(line)
-            if match is None:
-                if line.strip():
-                    unparsable += 1
+            if not line.strip():
                 continue
-            rows.append((number, *match.groups()))
+            match = _LINE.fullmatch(line)
+            fields = match.groups() if match else _from_json(line) if line.startswith("{") else None
+            if fields is None:
+                unparsable += 1
+            else:
+                rows.append((number, *fields))
     if not rows:
-        raise LoadError(
-            f"'{Path(path).name}': none of {number:,} lines is in combined log format; "
-            "CloudFront and load-balancer logs have loaders of their own"
-        )
+        raise LoadError(f"'{Path(path).name}': none of {number:,} lines is in combined log format or nginx JSON")
     names = [
         "line",
         "client_ip",
@@ -124,15 +125,18 @@ def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
     for name in ("request", "referrer_url", "user_agent", "cookie"):
         escaped = frame[name].str.contains("\\", regex=False)
         frame.loc[escaped, name] = frame.loc[escaped, name].map(_unescaped)
+    # Sites add cookies and host in either order; a host never holds "=".
+    swapped = frame["host"].str.contains("=", regex=False) | (
+        frame["cookie"].notna() & frame["host"].isna() & ~frame["cookie"].str.contains("=", regex=False)
+    )
+    frame.loc[swapped, ["cookie", "host"]] = frame.loc[swapped, ["host", "cookie"]].to_numpy()
     parts = frame["request"].str.extract(_REQUEST)
     target = parts[1]
     absolute = target.str.startswith("/") & frame["host"].notna()
     return pd.DataFrame(
         {
             "row": text_column(f"{Path(path).name}:{n}" for n in frame["line"]),
-            "time": pd.to_datetime(frame["stamp"], format="%d/%b/%Y:%H:%M:%S %z", utc=True, errors="coerce").dt.as_unit(
-                "us"
-            ),
+            "time": _times(frame["stamp"]),
             "method": parts[0],
             "page_url": target.where(~absolute, "https://" + frame["host"].fillna("") + target),
             "referrer_url": frame["referrer_url"],
@@ -142,6 +146,50 @@ def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
             "cookie": frame["cookie"],
         }
     ), unparsable
+
+
+def _from_json(line: str) -> tuple[str | None, ...] | None:
+    """Read one line of an nginx JSON log in the order of the combined format."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict):
+        return None
+
+    def get(*names: str) -> str | None:
+        value = next((entry[name] for name in names if entry.get(name) not in (None, "")), None)
+        return None if value is None else str(value)
+
+    request = get("request")
+    if request is None and get("request_method") and get("request_uri", "uri"):
+        request = f"{get('request_method')} {get('request_uri', 'uri')} {get('server_protocol') or 'HTTP/1.1'}"
+    return (
+        get("remote_addr"),
+        get("time_local", "time_iso8601", "msec"),
+        request,
+        get("status"),
+        get("http_referer"),
+        get("http_user_agent"),
+        get("http_cookie"),
+        get("host", "http_host"),
+    )
+
+
+def _times(stamps: pd.Series) -> pd.Series:
+    """Read the log's own stamp; JSON logs may write ISO time or epoch seconds instead."""
+    import pandas as pd
+
+    times = pd.to_datetime(stamps, format="%d/%b/%Y:%H:%M:%S %z", utc=True, errors="coerce")
+    for rows, form in (
+        (stamps.str.contains("T", regex=False), "ISO8601"),
+        (stamps.str.fullmatch(r"\d{10}(\.\d+)?"), None),
+    ):
+        late = rows & times.isna()
+        if late.any():
+            part = stamps[late] if form else stamps[late].astype("float64")
+            times[late] = pd.to_datetime(part, format=form, unit=None if form else "s", utc=True, errors="coerce")
+    return times.dt.as_unit("us")
 
 
 def _unescaped(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import read_json_records
-from capi_lab.load.records import Records
+from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     blank_to_missing,
@@ -80,36 +80,38 @@ def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
         int((intake.frame["created_via"] == "admin").sum()),
         "{n} orders were entered by staff (created_via admin): no pixel could see them",
     )
-    intake.frame = intake.frame.assign(event_time=_times(intake, tz))
+    times = _times(intake, tz)
     frame = intake.frame.assign(
+        event_time=times,
         event_name="purchase",
         value=money(intake.frame["_total"], intake),
         currency=currency_codes(intake.frame["_currency"], intake),
         action_source="web",
         origin="real",
     )
-    found = ids_from_pairs({row: list(meta[row].items()) for row in frame.index}, intake)
+    found = ids_from_pairs({row: meta[row] for row in frame.index}, intake)
     frame = add_click_ids(frame, intake, urls=frame["landing_url"], found=found)
-    if not any(name.startswith(_ATTRIBUTION) for one in meta for name in one):
+    if not any(name.startswith(_ATTRIBUTION) for one in meta for name, _ in one):
         intake.note("no order carries attribution fields: the landing page and its click ids are unknown")
     return intake.loaded(CONVERSIONS, frame[[name for name in frame.columns if not name.startswith("_")]])
 
 
-def _meta(record: dict[str, Any]) -> dict[str, str]:
-    return {
-        str(entry["key"]): entry["value"]
-        for entry in record.get("meta_data") or []
+def _meta(record: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (str(entry["key"]), entry["value"])
+        for entry in listed(record.get("meta_data"))
         if isinstance(entry, dict) and isinstance(entry.get("value"), str) and "key" in entry
-    }
+    ]
 
 
-def _columns(records: Records, meta: list[dict[str, str]], intake: Intake) -> pd.DataFrame:
+def _columns(records: Records, meta: list[list[tuple[str, str]]], intake: Intake) -> pd.DataFrame:
     import pandas as pd
 
     col = records.col
 
     def attribution(name: str) -> pd.Series:
-        return blank_to_missing(text_column([one.get(_ATTRIBUTION + name) for one in meta]))
+        wanted = _ATTRIBUTION + name
+        return blank_to_missing(text_column([next((v for k, v in one if k == wanted), None) for one in meta]))
 
     customer = col("customer_id")
     return pd.DataFrame(
@@ -145,9 +147,6 @@ def _columns(records: Records, meta: list[dict[str, str]], intake: Intake) -> pd
 def _times(intake: Intake, tz: str | None) -> pd.Series:
     """Use the UTC column; fall back to the site's local time only with its zone."""
     utc = event_times(intake.frame["_utc"], intake, tz="UTC", column="date_created_gmt", drop=False)
-    lacking = utc.isna()
-    if lacking.any():
-        local = event_times(intake.frame["_local"].where(lacking), intake, tz=tz, column="date_created", drop=False)
-        utc = utc.fillna(local)
-    intake.drop(utc.isna(), LoadDrop.NO_TIME)
-    return utc[intake.frame.index]
+    # What stands in UTC is written with its zone, so that one reader places both and counts what it cannot place.
+    written = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").astype("str")
+    return event_times(written.fillna(intake.frame["_local"]), intake, tz=tz, column="date_created")

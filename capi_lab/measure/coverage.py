@@ -46,7 +46,8 @@ def coverage(
         One row per group and setup: the columns of ``by``, ``setup``, ``k`` (conversions the setup sees),
         ``n`` (conversions in the ledger), ``value`` (k/n), ``low``, ``high``, ``method``.
         Setup ``incremental`` is what ``pixel+capi`` sees and ``pixel`` does not: on paired data that is the
-        difference of the two, with its own interval.
+        difference of the two, with its own interval. With ``weight`` k and n are amounts, and
+        ``conversions_k``, ``conversions_n`` count the conversions behind them.
 
     Raises
     ------
@@ -65,6 +66,10 @@ def coverage(
     for name in groups:
         if name not in ledger.columns:
             raise UnknownNameError("column of the ledger", name, ledger.columns)
+        if name in _RESULT:
+            raise InputError(f"cannot group by '{name}': the result has a column of that name; rename it in the ledger")
+    if cluster not in (None, "user_key") and cluster not in ledger.columns:
+        raise UnknownNameError("column of the ledger", cluster, ledger.columns)
     if not 0 < level < 1:
         raise InputError("level must lie between 0 and 1, e.g. 0.95")
     ledger = _weighted(ledger, weight, groups)
@@ -73,25 +78,34 @@ def coverage(
         sums = sums.sort_values(groups, ignore_index=True)
     parts = []
     for order, (setup, name) in enumerate(_SETUPS.items()):
-        part = sums[[*groups, "n", "nn", "clusters", "units"]].copy()
-        for theirs, ours in (("k", name), ("kk", f"{name}_kk"), ("kn", f"{name}_kn")):
-            part[theirs] = sums[ours]
-        part = part.assign(setup=str(setup), _group=range(len(part)), _order=order)
+        part = sums[groups].copy()
+        for theirs in ("n", "nn", "clusters", "units"):
+            part[theirs] = sums[f"_{theirs}"]
+        for theirs, ours in (
+            ("k", name),
+            ("kk", f"{name}_kk"),
+            ("kn", f"{name}_kn"),
+            ("conversions_k", f"{name}_rows"),
+        ):
+            part[theirs] = sums[f"_{ours}"]
+        part = part.assign(setup=str(setup), conversions_n=part["units"], _group=range(len(part)), _order=order)
         parts.append(part)
     table = pd.concat(parts).sort_values(["_group", "_order"], ignore_index=True)
     table = table.join(interval_of(table, level))
     if weight is None:
-        table = table.astype({"k": "int64", "n": "int64"})
-    return table[[*groups, "setup", "k", "n", "value", "low", "high", "method"]]
+        return table.astype({"k": "int64", "n": "int64"})[[*groups, *_RESULT]]
+    table = table.astype({"conversions_k": "int64", "conversions_n": "int64"})
+    return table[[*groups, *_RESULT, "conversions_k", "conversions_n"]]
 
 
+_RESULT = ("setup", "k", "n", "value", "low", "high", "method")
 _SETUPS = {Setup.PIXEL: "pixel", Setup.CAPI: "capi", Setup.BOTH: "both", Setup.INCREMENTAL: "incremental"}
 
 
 def _weighted(ledger: ibis.Table, weight: str | None, groups: list[str]) -> ibis.Table:
     """Give every conversion its weight: one, or its value."""
     if weight is None:
-        return ledger.mutate(weight=ibis.literal(1.0))
+        return ledger.mutate(_weight=ibis.literal(1.0))
     if weight != "value" or "value" not in ledger.columns:
         raise UnknownNameError("weight", weight, ["value"])
     ledger = ledger.filter(ledger["value"].notnull())
@@ -105,7 +119,7 @@ def _weighted(ledger: ibis.Table, weight: str | None, groups: list[str]) -> ibis
         raise InputError(
             f"column 'value' is negative in {int(found['negative']):,} rows: take refunds out of the ledger first"
         )
-    return ledger.mutate(weight=ledger["value"])
+    return ledger.mutate(_weight=ledger["value"])
 
 
 def _sums(ledger: ibis.Table, groups: list[str], cluster: str | None) -> ibis.Table:
@@ -116,24 +130,23 @@ def _sums(ledger: ibis.Table, groups: list[str], cluster: str | None) -> ibis.Ta
         "both": ledger.seen_pixel | ledger.seen_capi,
         "incremental": ledger.seen_capi & ~ledger.seen_pixel,
     }
-    k = {name: ibis.ifelse(flag, ledger.weight, 0.0).sum() for name, flag in seen.items()}
+    weight = {f"_{name}": ibis.ifelse(flag, ledger["_weight"], 0.0) for name, flag in seen.items()}
+    count = {f"_{name}_rows": flag.cast("int64") for name, flag in seen.items()}
     if cluster is None:
-        rows = ledger.select(
-            *groups, n="weight", **{name: ibis.ifelse(f, ledger.weight, 0.0) for name, f in seen.items()}
-        )
-        units = rows.count()
+        rows = ledger.select(*groups, _n="_weight", _units=ibis.literal(1), **weight, **count)
     else:
         alone = ledger[cluster].isnull()
         person = ibis.ifelse(alone, ledger.conversion_id, ledger[cluster])
+        sums = {name: value.sum() for name, value in (weight | count).items()}
         rows = ledger.group_by([*groups, alone.name("_alone"), person.name("_person")]).aggregate(
-            n=ledger.weight.sum(), _units=ledger.count(), **k
+            _n=ledger["_weight"].sum(), _units=ledger.count(), **sums
         )
-        units = rows["_units"].sum()
-    totals = {"n": rows.n.sum(), "nn": (rows.n * rows.n).sum(), "clusters": rows.count(), "units": units}
+    n = rows["_n"]
+    totals = {"_n": n.sum(), "_nn": (n * n).sum(), "_clusters": rows.count(), "_units": rows["_units"].sum()}
     for name in seen:
-        totals[name] = rows[name].sum()
-        totals[f"{name}_kk"] = (rows[name] * rows[name]).sum()
-        totals[f"{name}_kn"] = (rows[name] * rows.n).sum()
+        k = rows[f"_{name}"]
+        totals |= {f"_{name}": k.sum(), f"_{name}_kk": (k * k).sum(), f"_{name}_kn": (k * n).sum()}
+        totals[f"_{name}_rows"] = rows[f"_{name}_rows"].sum()
     return rows.group_by(groups).aggregate(**totals) if groups else rows.aggregate(**totals)
 
 
@@ -145,7 +158,8 @@ def suppress_small(table: pd.DataFrame, min_cell: int = 10) -> pd.DataFrame:
     table : DataFrame
         With ``k`` and ``n``, as `coverage` returns it.
     min_cell : int
-        Smallest n, and smallest k and n-k where these are not 0, that may be shown.
+        Smallest number of conversions, and smallest number seen or not seen where these are not 0, that may be
+        shown. Of a table of amounts, too, it is the conversions behind them that count.
 
     Returns
     -------
@@ -154,14 +168,17 @@ def suppress_small(table: pd.DataFrame, min_cell: int = 10) -> pd.DataFrame:
         is ``n`` where it is itself below ``min_cell``. All rows of a group (same columns left of ``setup``)
         are blanked together, so that one setup cannot be worked out from the others.
     """
-    rest = table["n"] - table["k"]
-    small = (table["n"] < min_cell) | table["k"].between(1, min_cell - 1) | rest.between(1, min_cell - 1)
+    k, n = (table[f"conversions_{name}" if f"conversions_{name}" in table else name] for name in ("k", "n"))
+    small = (n < min_cell) | k.between(1, min_cell - 1) | (n - k).between(1, min_cell - 1)
     groups = list(table.columns[: list(table.columns).index("setup")]) if "setup" in table.columns else []
     if "setup" in table.columns:
         keys = [table[name] for name in groups] or [pd.Series(0, index=table.index)]
         small = small.groupby(keys, dropna=False).transform("any")
     result = table.assign(suppressed=small)
-    for name in ("k", "value", "low", "high"):
-        result[name] = result[name].astype("float64").mask(small)
-    result["n"] = result["n"].astype("float64").mask(table["n"] < min_cell)
+    for name in ("k", "value", "low", "high", "conversions_k"):
+        if name in result:
+            result[name] = result[name].astype("float64").mask(small)
+    for name in ("n", "conversions_n"):
+        if name in result:
+            result[name] = result[name].astype("float64").mask(n < min_cell)
     return result

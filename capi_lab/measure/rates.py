@@ -2,7 +2,7 @@
 
 Orders of one customer share a browser, a blocker and a consent answer. An interval that takes them for
 independent is too narrow: on simulated shops plain Wilson holds the truth in about 83 % of cases instead
-of 95 % (`tests/measure/test_interval_coverage.py` keeps that as a negative control).
+of 95 % (`tests/measure/test_coverage.py` keeps that as a negative control).
 """
 
 from __future__ import annotations

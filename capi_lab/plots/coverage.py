@@ -41,6 +41,7 @@ def plot_coverage(table: pd.DataFrame, *, ax: Axes | None = None, title: str | N
         " · ".join("(missing)" if pd.isna(v) else str(v) for v in row)
         for row in (wide[groups].to_numpy().tolist() if groups else [["all"]] * len(wide))
     ]
+    wide = wide[wide["value"].notna()]
     sizes = wide.groupby("label", sort=False)["n"].max()
     first = wide[wide["setup"] == _SHOWN[0]].set_index("label")["value"]
     order = list(sizes.index) if not groups else list(first.sort_values().index)

@@ -6,23 +6,27 @@ looking alike: value, time and person are no proof.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ibis
 
-from capi_lab.platforms.spec import PlatformSpec
+from capi_lab.platforms.spec import PlatformSpec, fold_event_name
 from capi_lab.words import Link
 
-__all__ = ["canonical_event", "linked"]
+__all__ = ["linked", "meaning"]
 
 
-def canonical_event(names: Any, spec: PlatformSpec) -> Any:
-    """Translate reported event names (Ibis strings) to canonical ones; null for names the platform does not define."""
+def meaning(names: Any, spec: PlatformSpec, event_names: Mapping[str, str]) -> Any:
+    """Translate event names (Ibis strings) to canonical ones; a name nobody defines means itself, folded."""
     folded = names.lower().re_replace("[^a-z0-9]", "")
-    return folded.cases(*sorted(spec.reported_names.items()), else_=ibis.null("string"))
+    known = dict(spec.reported_names) | {fold_event_name(k): v for k, v in event_names.items()}
+    return folded.cases(*sorted(known.items()), else_=folded)
 
 
-def linked(events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec) -> ibis.Table:
+def linked(
+    events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec, event_names: Mapping[str, str]
+) -> ibis.Table:
     """Add ``conversion_id`` (of the ledger, or missing) and ``link`` to events.
 
     Parameters
@@ -30,17 +34,21 @@ def linked(events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec) -> i
     events, conversions : Ibis table
         Checked against their contracts.
     spec : PlatformSpec
-        Whose event names; an event named like *another* standard event than the conversion's is a report
-        of something else (``InitiateCheckout`` with the order's id) and is not tied. Custom names are.
+        Whose event names. An event is a report of a conversion only if its name means the same: a checkout
+        step or a refund that carries the order's id is a report of something else and is not tied.
+    event_names : mapping
+        Further names and what they mean: ``{"our_purchase": "purchase"}``.
 
     Returns
     -------
     Ibis table
-        Same rows. The id the event itself carried stays as ``reported_conversion_id``.
+        Same rows. The id the event itself carried stays as ``reported_conversion_id``; ``other_name`` marks
+        events that carry a conversion's id under a name that means something else.
 
     Notes
     -----
-    An event id that stands on several conversions of the ledger ties nothing: it would be a guess.
+    An event id that stands on several conversions of the ledger ties nothing: it would be a guess. Order ids are
+    compared without a leading ``#``: people see ``#1001``, systems send either.
     """
     missing = ibis.null("string")
     own_id = events.conversion_id if "conversion_id" in events.columns else missing
@@ -49,9 +57,16 @@ def linked(events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec) -> i
         linked_row_id=events.row_id,
         reported=own_id,
         shared=event_id,
-        meant=canonical_event(events.event_name, spec),
+        meant=meaning(events.event_name, spec, event_names),
     )
-    by_order = conversions.select(order_conversion="conversion_id", order_event="event_name")
+    rows = rows.mutate(reported=_bare(rows.reported))
+    conversions = conversions.mutate(event_name=meaning(conversions.event_name, spec, event_names))
+    by_order = (
+        conversions.group_by(order_key=_bare(conversions.conversion_id))
+        .aggregate(n=ibis._.count(), order_conversion=ibis._.conversion_id.min(), order_event=ibis._.event_name.min())
+        .filter(ibis._.n == 1)
+        .drop("n")
+    )
     if "event_id" in conversions.columns:
         by_event = (
             conversions.filter(conversions.event_id.notnull())
@@ -67,12 +82,10 @@ def linked(events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec) -> i
         by_event = by_order.limit(0).select(
             event_key=missing, event_conversion="order_conversion", event_event="order_event"
         )
-    joined = rows.left_join(by_order, rows.reported == by_order.order_conversion)
+    joined = rows.left_join(by_order, rows.reported == by_order.order_key)
     joined = joined.left_join(by_event, joined.shared == by_event.event_key)
-    same_order = joined.meant.isnull() | (joined.meant == joined.order_event)
-    same_event = joined.meant.isnull() | (joined.meant == joined.event_event)
-    order = ibis.ifelse(same_order, joined.order_conversion, missing)
-    event = ibis.ifelse(same_event, joined.event_conversion, missing)
+    order = ibis.ifelse(joined.meant == joined.order_event, joined.order_conversion, missing)
+    event = ibis.ifelse(joined.meant == joined.event_event, joined.event_conversion, missing)
     links = joined.select(
         "linked_row_id",
         linked_conversion=ibis.coalesce(order, event),
@@ -81,7 +94,16 @@ def linked(events: ibis.Table, conversions: ibis.Table, spec: PlatformSpec) -> i
             (event.notnull(), str(Link.EVENT_ID)),
             else_=str(Link.NONE),
         ),
+        other_name=(joined.order_conversion.notnull() | joined.event_conversion.notnull())
+        & order.isnull()
+        & event.isnull(),
     )
+    events = events.drop(*[c for c in ("link", "other_name", "reported_conversion_id") if c in events.columns])
     result = events.rename(reported_conversion_id="conversion_id") if "conversion_id" in events.columns else events
     result = result.join(links, result.row_id == links.linked_row_id)
     return result.rename(conversion_id="linked_conversion").drop("linked_row_id")
+
+
+def _bare(ids: Any) -> Any:
+    """Drop a leading ``#`` for comparing."""
+    return ids.re_replace("^#", "")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import ibis
 import pandas as pd
 
-from capi_lab.engine import TableLike, as_table, materialise, to_frame
+from capi_lab.engine import TableLike, as_table, materialise, same_backend, to_frame
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.spec import PlatformSpec
-from capi_lab.reconcile.dedup import mark
+from capi_lab.reconcile.dedup import dedup_readings, mark
 from capi_lab.reconcile.link import linked
 from capi_lab.tables import CONVERSIONS, EVENTS
 from capi_lab.words import Channel, DropReason, Outcome, PairCause
@@ -32,8 +33,12 @@ class Reconciled:
         Which reading of the platform's undocumented rule was replayed.
     event_table, conversion_table, pair_table : Ibis table
         The results where they lie; `events`, `conversions` and `pairs` are the same in pandas.
+    report_table : Ibis table
+        The events as they came, for `readings`.
     left_out : int
         Events that belong to other platforms and take no part.
+    order : dict
+        Ids of the caller's frames in their order, where frames were given: ``{"events": ..., "conversions": ...}``.
     """
 
     platform: str
@@ -41,22 +46,37 @@ class Reconciled:
     event_table: ibis.Table
     conversion_table: ibis.Table
     pair_table: ibis.Table
+    report_table: ibis.Table | None = None
     left_out: int = 0
+    order: Mapping[str, pd.Series] = field(default_factory=dict)
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """Events with ``kept``, ``drop_reason``, ``duplicate_of``, ``conversion_id`` and ``link``."""
-        return to_frame(self.event_table)
+        return self._in_order(to_frame(self.event_table), "events", "row_id")
 
     @cached_property
     def conversions(self) -> pd.DataFrame:
         """The ledger with ``seen_pixel``, ``seen_capi`` (bool) and ``counted`` (events the platform would count)."""
-        return to_frame(self.conversion_table)
+        return self._in_order(to_frame(self.conversion_table), "conversions", "conversion_id")
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """Conversions seen by both channels: ``conversion_id``, ``outcome`` and ``cause``."""
         return to_frame(self.pair_table)
+
+    def _in_order(self, frame: pd.DataFrame, table: str, key: str) -> pd.DataFrame:
+        """Put rows where the caller had them; engines promise no order."""
+        if table not in self.order:
+            return frame
+        return frame.set_index(key, drop=False).loc[self.order[table]].reset_index(drop=True)
+
+    @cached_property
+    def readings(self) -> pd.DataFrame:
+        """Events kept under both readings of what the platform does not document; see `capi_lab.dedup_readings`."""
+        if self.report_table is None:
+            raise InputError("this result does not hold the events it was made from")
+        return dedup_readings(self.report_table, self.platform)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -73,7 +93,12 @@ class Reconciled:
             )
         ).iloc[0]
         seen = to_frame(
-            events.aggregate(events=events.count(), linked=events.conversion_id.notnull().sum(), kept=events.kept.sum())
+            events.aggregate(
+                events=events.count(),
+                linked=events.conversion_id.notnull().sum(),
+                kept=events.kept.sum(),
+                other_name=events.other_name.sum(),
+            )
         ).iloc[0]
         outcomes = to_frame(pairs.group_by("outcome").aggregate(n=pairs.count())).set_index("outcome")["n"]
         counts = {name: int(n) for name, n in {**totals, **seen}.items() if not pd.isna(n)}
@@ -96,6 +121,11 @@ class Reconciled:
             f"  pairs double-counted     {s['double_counted']:>12,}",
             f"  pairs over-merged        {s['over_merged']:>12,}",
         ]
+        if s.get("other_name"):
+            lines.append(
+                f"  {s['other_name']:,} events carry an order's id under a name that means something else; if it means "
+                "the same, say so with event_names={'theirs': 'ours'}"
+            )
         if self.left_out:
             lines.append(f"  events of other platforms, left out {self.left_out:,}")
         return "\n".join(lines)
@@ -107,7 +137,12 @@ class Reconciled:
 
 
 def reconcile(
-    conversions: TableLike, events: TableLike, platform: str = "meta", *, same_channel: bool | None = None
+    conversions: TableLike,
+    events: TableLike,
+    platform: str = "meta",
+    *,
+    same_channel: bool | None = None,
+    event_names: Mapping[str, str] | None = None,
 ) -> Reconciled:
     """Lay the events of both channels beside the ledger.
 
@@ -119,6 +154,9 @@ def reconcile(
         Whose dedup rule is replayed.
     same_channel : bool, optional
         As for `capi_lab.dedup`.
+    event_names : mapping, optional
+        What names of your own mean: ``{"our_purchase": "purchase"}``. The platform's standard names, in any
+        spelling, and the ledger's own names are understood.
 
     Returns
     -------
@@ -139,8 +177,11 @@ def reconcile(
     kept or not.
     """
     spec = platform_named(platform).spec
-    ledger = as_table(conversions, CONVERSIONS)
+    ledger = as_table(conversions, CONVERSIONS, beside=events if isinstance(events, ibis.Table) else None)
     reports = as_table(events, EVENTS, beside=ledger)
+    same_backend(ledger, reports)
+    absent = {name: ibis.null("string") for name in ("event_id", "conversion_id") if name not in reports.columns}
+    reports = reports.mutate(**absent) if absent else reports
     left_out = 0
     if "platform" in reports.columns:
         foreign = reports.platform.notnull() & (reports.platform != platform)
@@ -149,15 +190,22 @@ def reconcile(
     if int(to_frame(ledger.aggregate(n=ledger.count()))["n"].iloc[0]) == 0:
         raise InputError("the ledger has no conversions: nothing to reconcile")
     chosen = spec.dedup.same_channel.value if same_channel is None else same_channel
-    marked = materialise(linked(mark(reports, spec.dedup, same_channel=chosen), ledger, spec))
+    marked = materialise(linked(mark(reports, spec.dedup, same_channel=chosen), ledger, spec, event_names or {}))
     seen = materialise(_seen(ledger, marked))
+    order = {}
+    if isinstance(conversions, pd.DataFrame):
+        order["conversions"] = conversions["conversion_id"]
+    if isinstance(events, pd.DataFrame) and not left_out:
+        order["events"] = events["row_id"]
     return Reconciled(
         platform=platform,
         same_channel=chosen,
         event_table=marked,
         conversion_table=seen,
         pair_table=_pairs(seen, marked, spec),
+        report_table=reports,
         left_out=left_out,
+        order=order,
     )
 
 
@@ -188,7 +236,7 @@ def _pairs(ledger: ibis.Table, events: ibis.Table, spec: PlatformSpec) -> ibis.T
         if "received_time" in reports.columns
         else reports.event_time
     )
-    ids = reports.event_id if "event_id" in reports.columns else ibis.null("string")
+    ids = reports.event_id
     facts = reports.group_by("conversion_id").aggregate(
         n_missing=ids.isnull().sum(),
         n_ids=ids.nunique(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.simulate.world import World, browser_shares
 from capi_lab.tables import CONVERSIONS, EVENTS, checked
@@ -29,7 +30,7 @@ _STREAMS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Observation:
     """Two channels' view of one ledger.
 
@@ -48,6 +49,13 @@ class Observation:
     events: pd.DataFrame
     truth: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """Show sizes, never rows: the ledger may hold people's data."""
+        return (
+            f"Observation: {len(self.conversions):,} conversions, {len(self.events):,} events; seen by the pixel "
+            f"{self.truth['seen_pixel'].mean():.1%}, by the server {self.truth['seen_capi'].mean():.1%}"
+        )
+
 
 def observe(
     conversions: pd.DataFrame, world: World, *, rng: np.random.Generator, platform: str = "meta"
@@ -58,7 +66,8 @@ def observe(
     ----------
     conversions : DataFrame
         Contract ``conversions``. Orders of one ``user_key`` share their traits; an order without one is a
-        customer of its own. ``country``, ``browser``, ``os`` and ``device`` are drawn where absent.
+        customer of its own. ``country``, ``browser``, ``os``, ``device``, consent and ``event_id`` are drawn or
+        made where missing; what the ledger says of a customer is what happens to it.
     world : World
     rng : numpy Generator
         Same state, same tables.
@@ -81,17 +90,18 @@ def observe(
     ledger = checked(CONVERSIONS, conversions).reset_index(drop=True)
     streams = dict(zip(_STREAMS, rng.spawn(len(_STREAMS)), strict=True))
     person, of_person = _customers(ledger)
-    traits = _traits(len(person), world, streams)
+    traits = _traits(_known(ledger, of_person, len(person)), world, streams)
     for name in ("country", "browser", "os", "device"):
-        if name not in ledger or ledger[name].isna().all():
-            drawn = pd.Series(traits[name].to_numpy()[of_person], dtype="str")
-            ledger[name] = drawn.mask(drawn == "")  # the shares do not tell every operating system
+        drawn = pd.Series(traits[name].to_numpy()[of_person], dtype="str")
+        drawn = drawn.mask(drawn == "")  # the shares do not tell every operating system
+        ledger[name] = ledger[name].fillna(drawn) if name in ledger else drawn
     causes = _causes(traits.iloc[of_person].reset_index(drop=True), len(ledger), world, streams)
     refused = causes[str(GapCause.NO_CONSENT)]
+    shared = "o-" + ledger["conversion_id"]
     origin = ledger["origin"] if "origin" in ledger else pd.Series(str(Origin.REAL), index=ledger.index)
     ledger = ledger.assign(
         consent_ad_user_data=np.where(refused, str(Consent.DENIED), str(Consent.GRANTED)),
-        event_id="o-" + ledger["conversion_id"],
+        event_id=ledger["event_id"].fillna(shared) if "event_id" in ledger else shared,
         origin=origin.where(origin != str(Origin.REAL), str(Origin.SEMI_SYNTHETIC)),
     )
     gate = refused if world.consent_gate else np.zeros(len(ledger), dtype=bool)
@@ -114,11 +124,28 @@ def _customers(ledger: pd.DataFrame) -> tuple[Any, NDArray[np.int64]]:
     return people, codes.astype(np.int64)
 
 
-def _traits(n: int, world: World, streams: dict[str, np.random.Generator]) -> pd.DataFrame:
-    """Draw every customer once."""
+def _known(ledger: pd.DataFrame, of_person: NDArray[np.int64], n: int) -> pd.DataFrame:
+    """Return what the ledger says of each customer: the first value of each trait, missing where it says nothing."""
+    nothing = pd.Series([None] * n, dtype="str")
+    names = ("country", "browser", "os", "device", "consent_ad_user_data")
+    return pd.DataFrame({n: ledger[n].groupby(of_person).first() if n in ledger else nothing for n in names})
+
+
+def _traits(known: pd.DataFrame, world: World, streams: dict[str, np.random.Generator]) -> pd.DataFrame:
+    """Draw every customer once; what the ledger knows is not drawn, and what is drawn fits it."""
+    n = len(known)
     countries = sorted(world.country_weights)
     weights = np.array([world.country_weights[c] for c in countries], dtype=float)
     country = streams["country"].choice(len(countries), size=n, p=weights / weights.sum())
+    own = known["country"].notna().to_numpy()
+    if own.any():
+        countries = sorted({*countries, *known["country"].dropna()})
+        unknown = [c for c in countries if c not in world.consent_deny]
+        if unknown:
+            raise InputError(f"World.consent_deny lacks {', '.join(unknown)}, which the ledger has")
+        place = {name: code for code, name in enumerate(countries)}
+        drawn = np.array([place[c] for c in sorted(world.country_weights)])[country]
+        country = np.where(own, known["country"].map(place).fillna(0).astype("int64"), drawn)
     u = streams["browser"].random(n)
     parts = []
     for code, name in enumerate(countries):
@@ -128,15 +155,19 @@ def _traits(n: int, world: World, streams: dict[str, np.random.Generator]) -> pd
         pick = np.minimum(np.searchsorted(cuts, u[rows], side="right"), len(shares) - 1)
         parts.append(shares.iloc[pick][["browser", "os", "device"]].assign(row=rows, country=name))
     traits = pd.concat(parts).sort_values("row", ignore_index=True).drop(columns="row")
+    for name in ("browser", "os", "device"):
+        traits[name] = known[name].reset_index(drop=True).fillna(traits[name]).astype("str")
+    consent = known["consent_ad_user_data"].reset_index(drop=True)
+    refuses = streams["consent"].random(n) < np.array([world.consent_deny[c] for c in countries])[country]
+    refuses = np.where(consent.notna(), consent == Consent.DENIED, refuses)
     browser, device = traits["browser"], traits["device"]
-    deny = np.array([world.consent_deny[c] for c in countries])[country]
     blocker = np.where(device == "desktop", world.blocker_desktop, world.blocker_mobile)
     blocker = np.minimum(np.where(browser == "Firefox", blocker * world.blocker_firefox_factor, blocker), 1.0)
     private = streams["private"].random(n) < world.private_mode
     brave = (streams["brave"].random(n) < world.brave_of_chrome) & (browser == "Chrome")
     strict = (streams["strict"].random(n) < world.firefox_strict) & (browser == "Firefox")
     return traits.assign(
-        no_consent=streams["consent"].random(n) < deny,
+        no_consent=refuses,
         blocker=(streams["blocker"].random(n) < blocker) & (streams["lists"].random(n) < world.list_blocks_pixel),
         # Private windows of Safari and Firefox block known trackers; Chrome's block cookies only.
         browser_private=brave | strict | (private & browser.isin(["Safari", "Firefox"])),

@@ -214,6 +214,130 @@ def test_events_without_row_id_get_their_line(tmp_path: Path) -> None:
     assert loaded.df["row_id"].tolist() == ["events.csv:1", "events.csv:2"]
 
 
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2026-01-01 10:00:00+00", 10),
+        ("2026-01-01 10:00:00+01", 9),
+        ("2026-01-01 10:00:00 +0200", 8),
+        ("20260101T100000Z", 10),
+        ("2026-01-01 10:00 UTC", 10),
+        ("01/Jan/2026:10:00:00 +0100", 9),
+        ("2026-01-01T10:00:00.123456-05:00", 15),
+    ],
+)
+def test_every_shape_of_a_zoned_time(tmp_path: Path, text: str, hour: int) -> None:
+    """Two-digit offsets, compact ISO and log stamps are read as what they say, with or without tz=."""
+    path = write(tmp_path, rows(f"1,purchase,{text},1,EUR,", "2,purchase,2026-01-01T00:00:00+03,1,EUR,"))
+    for tz in (None, "Asia/Tokyo"):
+        loaded = cl.load.table(path, "conversions", tz=tz)
+        assert loaded.df["event_time"].dt.hour.tolist() == [hour, 21]
+
+
+def test_types_a_database_writes(tmp_path: Path) -> None:
+    """Decimals, dates, lists, mixed and nullable whole numbers load; long ids are not rounded."""
+    from decimal import Decimal
+
+    records = [
+        {"conversion_id": 9007199254740993, "value": 5, "flag": True, "items": [{"id": "a"}], "user_key": 0},
+        {"conversion_id": 9007199254740992, "value": "7.5", "flag": None, "items": None, "user_key": "x"},
+        {"conversion_id": None, "value": None},
+    ]
+    common = {"event_name": "purchase", "event_time": 1767225600}
+    path = write(tmp_path, "\n".join(json.dumps(r | common) for r in records), "x.jsonl")
+    loaded = cl.load.table(path, "conversions")
+    assert loaded.df["conversion_id"].tolist() == ["9007199254740993", "9007199254740992"]
+    assert loaded.df["value"].tolist() == [5.0, 7.5]
+    assert loaded.df["items"].iloc[0] == '[{"id":"a"}]'
+    assert loaded.df["user_key"].isna().tolist() == [True, False]
+    assert loaded.report.dropped == {"no_id": 1}
+    frame = pd.DataFrame(
+        {
+            "conversion_id": pd.array([9007199254740993, None], dtype="Int64"),
+            "event_name": "purchase",
+            "event_time": [pd.Timestamp("2026-01-01").date()] * 2,
+            "value": [Decimal("1.50"), Decimal("2.00")],
+            "margin": [1.5, 2.5],
+        }
+    )
+    frame.to_parquet(tmp_path / "x.parquet")
+    parquet = cl.load.table(tmp_path / "x.parquet", "conversions", tz="UTC").df
+    assert parquet["conversion_id"].tolist() == ["9007199254740993"]
+    assert (parquet["value"].iloc[0], parquet["margin"].iloc[0]) == (1.5, 1.5)
+
+
+def test_namibia_is_a_country(tmp_path: Path) -> None:
+    """``NA`` is a value; only the placeholders of the rules are missing."""
+    text = "conversion_id,event_name,event_time,country,region\n1,purchase,2026-01-01T00:00:00Z,NA,NA\n"
+    assert cl.load.table(write(tmp_path, text), "conversions").df[["country", "region"]].to_numpy().tolist() == [
+        ["NA", "NA"]
+    ]
+
+
+@pytest.mark.parametrize("junk", [5, True, "x", {"a": 1}])
+def test_json_of_the_wrong_type_is_no_crash(tmp_path: Path, junk: object) -> None:
+    """Lists that are none are ignored."""
+    order = {"id": 1, "created_at": "2026-01-01T00:00:00Z", "note_attributes": junk, "line_items": junk}
+    assert len(cl.load.shopify_orders(write(tmp_path, json.dumps([order]), "s.json")).df) == 1
+    order = {"id": 1, "date_created_gmt": "2026-01-01T00:00:00", "meta_data": junk, "line_items": junk}
+    assert len(cl.load.woocommerce_orders(write(tmp_path, json.dumps([order]), "w.json")).df) == 1
+    event = {"event_name": "x", "event_timestamp": "1767225600000000", "event_params": junk}
+    assert len(cl.load.ga4_bigquery(write(tmp_path, json.dumps(event), "g.jsonl")).df) == 1
+
+
+def test_woocommerce_orders_without_a_time_are_counted(tmp_path: Path) -> None:
+    """One order without a time, one in an hour that happened twice: both dropped by reason, the third loads."""
+    orders = [
+        {"id": 1, "date_created_gmt": "2026-01-01T00:00:00"},
+        {"id": 2, "date_created_gmt": None, "date_created": None},
+        {"id": 3, "date_created_gmt": None, "date_created": "2026-10-25T02:30:00"},
+    ]
+    loaded = cl.load.woocommerce_orders(write(tmp_path, json.dumps(orders), "w.json"), tz="Europe/Berlin")
+    assert loaded.df["conversion_id"].tolist() == ["1"]
+    assert loaded.report.dropped == {"ambiguous_local_time": 1, "no_time": 1}
+
+
+def test_repeated_plugin_ids_keep_the_first(tmp_path: Path) -> None:
+    """Two gclids on one order: the first is used, the second counted."""
+    meta = [{"key": "_gclid", "value": "FIRST"}, {"key": "gclid", "value": "SECOND"}]
+    order = {"id": 1, "date_created_gmt": "2026-01-01T00:00:00", "meta_data": meta}
+    loaded = cl.load.woocommerce_orders(write(tmp_path, json.dumps([order]), "w.json"))
+    assert loaded.df["gclid"].tolist() == ["FIRST"]
+    assert "click ids in named values: 1 repeated" in loaded.report.notes
+
+
+def test_shopify_order_line_need_not_come_first(tmp_path: Path) -> None:
+    """The order's columns are the first there are among its lines; wrong arguments are named."""
+    text = "Name,Created at,Total,Id,Financial Status\n#1,,,,\n#1,2026-05-01 09:58:12 +0000,30,11,paid\n"
+    path = write(tmp_path, text)
+    loaded = cl.load.shopify_orders(path, sources="web")
+    assert loaded.df[["conversion_id", "value"]].to_numpy().tolist() == [["11", 30.0]]
+    assert loaded.report.dropped == {"continuation_line": 1}
+    with pytest.raises(UnknownNameError, match="conversion_id="):
+        cl.load.shopify_orders(path, conversion_id="order_id")
+
+
+def test_access_log_with_odd_bytes_and_json_lines(tmp_path: Path) -> None:
+    """A byte that is no UTF-8 costs nothing; nginx JSON is read; cookies and host may stand in either order."""
+    path = tmp_path / "access.log"
+    good = LOG.format("/?gclid=G1", 200, "-", AGENT + " \xf6", "").encode("latin-1")
+    swapped = LOG.format("/?gclid=G2", 200, "-", AGENT, ' "shop.example" "_fbp=fb.1.1795300000456.1"').encode()
+    entry = {
+        "remote_addr": "198.51.100.9",
+        "time_iso8601": "2026-05-17T10:05:03+02:00",
+        "request": "GET /?gclid=G3 HTTP/2.0",
+        "status": 200,
+        "http_user_agent": AGENT,
+        "host": "shop.example",
+    }
+    path.write_bytes(good + swapped + json.dumps(entry).encode() + b"\n{broken\n")
+    loaded = cl.load.access_log(path)
+    assert loaded.df["click_id"].tolist() == ["G1", "G2", "G3"]
+    assert loaded.df["landing_url"].tolist()[1:] == ["https://shop.example/?gclid=G2", "https://shop.example/?gclid=G3"]
+    assert (loaded.df["click_time"] == pd.Timestamp("2026-05-17 08:05:03", tz="UTC")).all()
+    assert loaded.report.dropped == {"unparsable": 1}
+
+
 def test_json_lines_with_a_broken_line(tmp_path: Path) -> None:
     """A cut last line is one unparsable row; the others load."""
     good = json.dumps({"conversion_id": "1", "event_name": "purchase", "event_time": "2026-01-01T00:00:00Z"})

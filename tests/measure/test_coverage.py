@@ -197,6 +197,39 @@ def test_small_cells_are_blanked_together() -> None:
     assert cl.suppress_small(cl.coverage(seen(nearly)), 10)["suppressed"].all()
 
 
+def test_amounts_are_suppressed_by_the_conversions_behind_them() -> None:
+    """One big order is one person: its amount is blanked however large it is."""
+    frame = shop(101, np.random.default_rng(5), value=[1.0] * 100 + [4999.0], browser=["big"] * 100 + ["rare"])
+    table = cl.suppress_small(cl.coverage(seen(frame), by="browser", weight="value"), 10).set_index("browser")
+    assert table.loc["rare"][["k", "n", "value", "conversions_k", "conversions_n"]].isna().all().all()
+    assert table.loc["big"]["n"].eq(100.0).all()
+
+
+def test_missing_values_of_any_engine_are_left_out() -> None:
+    """NaN in an Arrow table is no value, as None is."""
+    import pyarrow as pa
+
+    conversions = pa.table(
+        {
+            "conversion_id": ["1", "2"],
+            "event_name": ["purchase", "purchase"],
+            "event_time": pa.array([0, 0], pa.timestamp("us", "UTC")),
+            "value": [1.0, float("nan")],
+        }
+    )
+    events = pa.table(
+        {
+            "row_id": ["a"],
+            "channel": ["pixel"],
+            "event_name": ["Purchase"],
+            "event_time": pa.array([0], pa.timestamp("us", "UTC")),
+            "conversion_id": ["1"],
+        }
+    )
+    row = cl.coverage(cl.reconcile(conversions, events), weight="value").iloc[0]
+    assert (row["k"], row["n"], row["conversions_n"]) == (1.0, 1.0, 1)
+
+
 def test_gap_parts_add_up() -> None:
     """Shapley parts sum to the missed share to 1e-12; a loss without a cause is unattributed."""
     rng = np.random.default_rng(4)
@@ -206,17 +239,23 @@ def test_gap_parts_add_up() -> None:
     assert gap["shapley"].sum() == pytest.approx(1 - truth["seen_pixel"].mean(), abs=1e-12)
     assert (gap["only"] <= gap["shapley"]).all()
     truth.loc[truth["seen_pixel"], "seen_pixel"] = False
-    assert "unattributed" in set(cl.gap_by_cause(truth, seen="seen_pixel")["cause"])
+    rest = cl.gap_by_cause(truth, seen="seen_pixel").set_index("cause")
+    assert rest.loc["unattributed", "shapley"] > 0
+    assert rest["shapley"].sum() == pytest.approx(1.0)
+    truth["server_failed"] = True
+    assert "server_failed" not in set(cl.gap_by_cause(truth, seen="seen_pixel")["cause"])
+    with pytest.raises(InputError, match="which losses"):
+        cl.gap_by_cause(truth)
     with pytest.raises(ContractError, match="no_such"):
         cl.gap_by_cause(truth, ["no_such"])
     with pytest.raises(InputError, match="nothing to split"):
-        cl.gap_by_cause(truth.iloc[:0])
+        cl.gap_by_cause(truth.iloc[:0], seen="seen_pixel")
 
 
 def test_gap_by_hand() -> None:
     """Three orders: one lost twice over, one lost to one cause, one seen."""
     truth = pd.DataFrame({"blocker": [True, True, False], "page_left": [True, False, False]})
-    gap = cl.gap_by_cause(truth).set_index("cause")
+    gap = cl.gap_by_cause(truth, ["blocker", "page_left"]).set_index("cause")
     assert gap["shapley"].to_dict() == pytest.approx({"blocker": 1.5 / 3, "page_left": 0.5 / 3})
     assert gap["only"].to_dict() == pytest.approx({"blocker": 1 / 3, "page_left": 0.0})
     assert gap["k"].to_dict() == {"blocker": 2, "page_left": 1}

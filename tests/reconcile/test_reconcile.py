@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ibis
 import pandas as pd
 import pytest
 
 import capi_lab as cl
-from capi_lab.errors import ContractError, InputError
+from capi_lab.errors import ContractError, InputError, UnknownNameError
 
 T = pd.Timestamp("2026-05-04 12:00", tz="UTC")
 
@@ -77,14 +78,100 @@ def test_a_reused_id_merges_two_orders() -> None:
 
 
 def test_other_events_of_an_order_are_not_its_purchase() -> None:
-    """InitiateCheckout with the order's id is a report of something else; a custom name is taken at its word."""
+    """A checkout step or a refund with the order's id is a report of something else, until one says otherwise."""
     rows = events(
         report("a", "pixel", event_name="InitiateCheckout", conversion_id="1"),
         report("b", "capi", event_name="our_purchase", conversion_id="1"),
+        report("c", "capi", event_name="refund", conversion_id="1"),
     )
     rec = cl.reconcile(ledger("1"), rows)
-    assert rec.events.set_index("row_id")["link"].to_dict() == {"a": "none", "b": "order_id"}
-    assert rec.conversions[["seen_pixel", "seen_capi"]].to_numpy().tolist() == [[False, True]]
+    assert set(rec.events["link"]) == {"none"}
+    assert rec.events["other_name"].all()
+    assert "3 events carry an order's id under a name that means something else" in repr(rec)
+    named = cl.reconcile(ledger("1"), rows, event_names={"Our Purchase": "purchase"})
+    assert named.events.set_index("row_id")["link"].to_dict() == {"a": "none", "b": "order_id", "c": "none"}
+    assert named.conversions[["seen_pixel", "seen_capi"]].to_numpy().tolist() == [[False, True]]
+
+
+def test_the_ledgers_spelling_does_not_matter() -> None:
+    """A ledger that says Purchase, or has a name of its own, is reported by events that say the same."""
+    rows = events(report("a", "pixel", conversion_id="1"), report("b", "pixel", event_name="trial", conversion_id="2"))
+    orders = ledger("1", "2").assign(event_name=["Purchase", "Trial"])
+    assert cl.reconcile(orders, rows).conversions["seen_pixel"].all()
+
+
+def test_order_names_meet_with_and_without_their_sign() -> None:
+    """People see #1001; systems send either. Stored ids stay as they are."""
+    rows = events(report("a", "pixel", conversion_id="1001"), report("b", "capi", conversion_id="#1002"))
+    rec = cl.reconcile(ledger("#1001", "1002"), rows)
+    assert rec.events["conversion_id"].tolist() == ["#1001", "1002"]
+
+
+def test_events_with_the_required_columns_only() -> None:
+    """No event ids, no order ids: nothing can be linked, and that is an answer."""
+    bare = pd.DataFrame({"row_id": ["a"], "channel": ["pixel"], "event_name": ["Purchase"], "event_time": [T]})
+    rec = cl.reconcile(ledger("1"), bare)
+    assert cl.coverage(rec)["k"].sum() == 0
+    assert len(cl.reconcile(ledger("1"), bare.iloc[:0]).events) == 0
+    by_order = bare.assign(conversion_id="1")
+    assert cl.reconcile(ledger("1"), by_order).conversions["seen_pixel"].all()
+
+
+def test_empty_ids_are_missing_ids() -> None:
+    """Two orders whose event id is an empty text are not one; nor are customers without a key one customer."""
+    rows = events(
+        report("a", "pixel", conversion_id="1", event_id=""), report("b", "capi", conversion_id="2", event_id="")
+    )
+    assert cl.dedup(rows, "meta")["kept"].all()
+
+
+def test_results_keep_the_callers_order(tiny) -> None:
+    """Rows come back where the caller had them."""
+    conversions, reports = tiny
+    rec = cl.reconcile(conversions.iloc[::-1], reports.iloc[[2, 0, 3, 1]])
+    assert rec.conversions["conversion_id"].tolist() == ["4", "3", "2", "1"]
+    assert rec.events["row_id"].tolist() == ["p2", "p1", "s3", "s1"]
+    assert rec.readings["kept"].tolist() == [3, 3]
+
+
+def test_extra_columns_that_cannot_travel_are_named(tiny) -> None:
+    """Mixed types, objects, numbers for names and names that differ by case only: our error, with the column."""
+    conversions, reports = tiny
+    for extra, message in [
+        ({"mixed": [1, "a", 2.0, None]}, "mixed: object cannot be carried"),
+        ({"obj": [object()] * 4}, "obj: object cannot be carried"),
+        ({"Value": [1.0] * 4}, "differ by case only"),
+        ({7: [1] * 4}, "7: column name is no text"),
+    ]:
+        with pytest.raises(ContractError, match=message):
+            cl.reconcile(pd.concat([conversions, pd.DataFrame(extra)], axis=1), reports)
+    carried = conversions.assign(flag=True, n=1, when=T, kind=pd.Categorical(["a", "b", "a", "b"]))
+    assert {"flag", "n", "when", "kind"} <= set(cl.reconcile(carried, reports).conversions.columns)
+
+
+def test_callers_columns_with_our_names_do_no_harm(tiny) -> None:
+    """A column called link or weight is the caller's until we need the name; grouping by a result name is refused."""
+    conversions, reports = tiny
+    rec = cl.reconcile(conversions.assign(weight=["light", "light", "heavy", "heavy"]), reports.assign(link="mine"))
+    assert set(rec.events["link"]) == {"order_id", "event_id"}
+    assert cl.coverage(rec, by="weight")["weight"].unique().tolist() == ["heavy", "light"]
+    with pytest.raises(InputError, match="cannot group by 'value'"):
+        cl.coverage(rec, by="value")
+    with pytest.raises(UnknownNameError, match="usr_key"):
+        cl.coverage(rec, cluster="usr_key")
+
+
+def test_tables_on_two_databases_are_refused(tiny, tmp_path) -> None:
+    """A path is opened beside the other table; two connections cannot be joined."""
+    conversions, reports = tiny
+    for name, frame in (("c", conversions), ("e", reports.assign(event_id=pd.Series([None] * 4, dtype="object")))):
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    other = ibis.duckdb.connect()
+    elsewhere = other.read_parquet(tmp_path / "e.parquet")
+    assert cl.reconcile(tmp_path / "c.parquet", elsewhere).summary["linked"] == 3
+    mine = ibis.duckdb.connect().read_parquet(tmp_path / "c.parquet")
+    with pytest.raises(InputError, match="different databases"):
+        cl.reconcile(mine, elsewhere)
 
 
 def test_an_ambiguous_event_id_ties_nothing() -> None:

@@ -103,6 +103,23 @@ def test_segments_of_the_ledger_are_kept() -> None:
     assert set(cl.observe(own, cl.World(), rng=rng()).conversions["browser"]) == {"Safari"}
 
 
+def test_losses_follow_the_ledgers_own_traits() -> None:
+    """Where everybody in Germany refuses, German orders are not seen and American ones are; ids stay the ledger's."""
+    world = dataclasses.replace(cl.World.lossless(), consent_deny={"US": 0.0, "GB": 0.0, "DE": 1.0, "FR": 0.0})
+    own = ledger(400).assign(country=["DE", "US"] * 200, user_key=None, event_id=["mine", None] * 200)
+    own["event_id"] = own["event_id"].where(own["event_id"].isna(), own["conversion_id"] + "-mine")
+    seen = cl.observe(own, world, rng=rng())
+    by_country = seen.truth.groupby(seen.conversions["country"])["seen_pixel"].mean()
+    assert by_country.to_dict() == {"DE": 0.0, "US": 1.0}
+    assert seen.conversions["event_id"].iloc[0] == "0-mine"
+    told = cl.observe(own.assign(country="US", consent_ad_user_data="denied"), world, rng=rng())
+    assert not told.truth["seen_pixel"].any()
+    with pytest.raises(InputError, match="lacks JP"):
+        cl.observe(own.assign(country="JP"), world, rng=rng())
+    assert "0" in repr(seen)
+    assert "mine" not in repr(seen)
+
+
 def test_browser_shares_are_the_shipped_ones() -> None:
     """Shares sum to 1; the US has the published Safari share on iOS (23.43 % of page views)."""
     us = browser_shares("US")
