@@ -18,6 +18,7 @@ PACKAGE = ROOT / "capi_lab"
 LAYERS = {
     "errors": 0,
     "words": 0,
+    "sources": 0,
     "shipped": 1,
     "tables": 2,
     "identity": 2,
@@ -36,7 +37,7 @@ LAYERS = {
 MAY_USE = {
     "simulate": {"errors", "words", "shipped", "tables", "identity", "platforms"},
     "plots": {"errors", "words", "tables"},
-    "identity": {"errors", "words"},
+    "identity": {"errors", "words", "sources"},
     "load": {"errors", "words", "shipped", "tables", "identity"},
 }
 FENCES = {
@@ -48,6 +49,7 @@ FENCES = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "typer": {"cli"},
+    "phonenumbers": {"identity"},
     "nbclient": {"lab"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,5 +1,15 @@
-"""Who is behind an event: click ids, browser ids and hashed identifiers. Pure functions, no network."""
+"""Who is behind an event: click ids, browser ids and match keys, normalised and hashed. Pure functions, no network."""
 
 from capi_lab.identity.clickids import click_ids_from_cookies, click_ids_from_url
+from capi_lab.identity.normalisers import NORMALISERS, Normaliser
+from capi_lab.identity.rules import KEY_RULES, OTHER_RULES, KeyRule
 
-__all__ = ["click_ids_from_cookies", "click_ids_from_url"]
+__all__ = [
+    "KEY_RULES",
+    "NORMALISERS",
+    "OTHER_RULES",
+    "KeyRule",
+    "Normaliser",
+    "click_ids_from_cookies",
+    "click_ids_from_url",
+]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from types import MappingProxyType
 
+from capi_lab.errors import InputError
+from capi_lab.identity.rules import KEY_RULES, Encoding
+from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel
 
 __all__ = [
@@ -22,33 +24,12 @@ __all__ = [
     "Confidence",
     "DedupRule",
     "FallbackRule",
+    "MatchKey",
     "Platform",
     "PlatformSpec",
     "Source",
+    "match_keys",
 ]
-
-
-class Confidence(StrEnum):
-    """How far a fact is known."""
-
-    HIGH = "high"
-    """Read on the official page or in official source code."""
-    MEDIUM = "medium"
-    """Through a third party that quotes the official page."""
-    LOW = "low"
-    """Vendor, blog or a single user's report."""
-    ASSUMED = "assumed"
-    """Not documented anywhere we could read; a setting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a fact was read, when, and how far it is known."""
-
-    url: str
-    checked: date
-    confidence: Confidence
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +117,50 @@ class ClickIdRule:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchKey:
+    """An identifier the platform takes, and the form it wants it in.
+
+    Parameters
+    ----------
+    field : str
+        The platform's name for it.
+    source : str
+        Our column.
+    normalise : str
+        A name in `capi_lab.identity.NORMALISERS`.
+    hashed : bool
+        Sent as a SHA-256 digest, or in clear text.
+    encoding : Encoding
+        How the digest is written.
+    """
+
+    field: str
+    source: str
+    normalise: str
+    hashed: bool
+    encoding: Encoding
+
+
+def match_keys(platform: str, fields: Mapping[str, str]) -> tuple[MatchKey, ...]:
+    """Name the fields that carry a platform's match keys.
+
+    Parameters
+    ----------
+    platform : str
+        Whose `capi_lab.identity.KEY_RULES` say how each key is normalised and hashed.
+    fields : mapping
+        Our column to the platform's field; every key of the platform must be there.
+    """
+    rules = KEY_RULES[platform]
+    if set(fields) != set(rules):
+        raise InputError(f"match keys of {platform} without a field or a rule: {sorted(set(fields) ^ set(rules))}")
+    return tuple(
+        MatchKey(field, key, rules[key].normaliser, rules[key].hashed, rules[key].encoding)
+        for key, field in fields.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformSpec:
     """Everything `capi_lab` knows about one platform.
 
@@ -147,6 +172,8 @@ class PlatformSpec:
         Canonical event name to the platform's standard name.
     dedup : DedupRule
     click_ids : tuple of ClickIdRule
+    match_keys : tuple of MatchKey
+        Sources of these are in `capi_lab.identity.KEY_RULES`.
     sources : mapping
         Field name (or ``field.part``) to its `Source`; a test demands one for each fact.
     """
@@ -156,6 +183,7 @@ class PlatformSpec:
     event_names: Mapping[str, str]
     dedup: DedupRule
     click_ids: tuple[ClickIdRule, ...]
+    match_keys: tuple[MatchKey, ...]
     sources: Mapping[str, Source]
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ SPECS = [p.spec for p in cl.PLATFORMS.values()]
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.name)
 def test_every_fact_has_a_source(spec) -> None:
     """Each field, and each part of a dedup rule that is set, names its source; assumptions say so."""
-    facts = {"event_names", "click_ids"}
+    facts = {"event_names", "click_ids", "match_keys"}
     facts |= {f"dedup.{f.name}" for f in dataclasses.fields(spec.dedup) if getattr(spec.dedup, f.name) is not None}
     assert facts <= set(spec.sources)
     for name, source in spec.sources.items():

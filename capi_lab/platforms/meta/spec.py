@@ -16,6 +16,7 @@ from capi_lab.platforms.spec import (
     FallbackRule,
     PlatformSpec,
     Source,
+    match_keys,
 )
 from capi_lab.words import Channel
 
@@ -61,6 +62,24 @@ SPEC = PlatformSpec(
         ClickIdRule(param="fbc", cookie="_fbc", life=timedelta(days=90)),
         ClickIdRule(param="fbp", cookie="_fbp", life=timedelta(days=90)),
     ),
+    match_keys=match_keys(
+        "meta",
+        {
+            "email": "em",
+            "phone": "ph",
+            "first_name": "fn",
+            "last_name": "ln",
+            "gender": "ge",
+            "date_of_birth": "db",
+            "city": "ct",
+            "region": "st",
+            "postal_code": "zp",
+            "country": "country",
+            "external_id": "external_id",
+            "client_ip": "client_ip_address",
+            "user_agent": "client_user_agent",
+        },
+    ),
     sources={
         "event_names": Source(
             "https://developers.facebook.com/docs/meta-pixel/reference",
@@ -94,5 +113,6 @@ SPEC = PlatformSpec(
             "event name with fbp and/or external_id; browser first, then server; external_id wins over fbp",
         ),
         "click_ids": Source(f"{_DOCS}/parameters/fbp-and-fbc", _READ, Confidence.HIGH, "90 days"),
+        "match_keys": Source(f"{_DOCS}/parameters/customer-information-parameters", _READ, Confidence.HIGH),
     },
 )
