@@ -1,6 +1,7 @@
 """Who is behind an event: click ids, browser ids and match keys, normalised and hashed. Pure functions, no network."""
 
 from capi_lab.identity.clickids import click_ids_from_cookies, click_ids_from_url
+from capi_lab.identity.hashing import hash_column, hash_value, normalise
 from capi_lab.identity.normalisers import NORMALISERS, Normaliser
 from capi_lab.identity.rules import KEY_RULES, OTHER_RULES, KeyRule
 
@@ -12,4 +13,7 @@ __all__ = [
     "Normaliser",
     "click_ids_from_cookies",
     "click_ids_from_url",
+    "hash_column",
+    "hash_value",
+    "normalise",
 ]
