@@ -13,6 +13,7 @@ __all__ = [
     "Consent",
     "DropReason",
     "GapCause",
+    "HashVerdict",
     "IdSource",
     "Link",
     "LoadDrop",
@@ -108,6 +109,22 @@ class GapCause(StrEnum):
     SERVER_FAILED = "server_failed"
     INELIGIBLE = "ineligible"
     UNATTRIBUTED = "unattributed"
+
+
+class HashVerdict(StrEnum):
+    """What is wrong with a hashed match key that somebody else made."""
+
+    OK = "ok"
+    DOUBLE_HASHED = "double_hashed"
+    EMPTY_HASH = "empty_hash"
+    NOT_NORMALISED = "not_normalised"
+    WRONG_COUNTRY = "wrong_country"
+    WRONG_ENCODING = "wrong_encoding"
+    MD5 = "md5"
+    SHA1 = "sha1"
+    NOT_A_HASH = "not_a_hash"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
 
 
 class IdSource(StrEnum):
