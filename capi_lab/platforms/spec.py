@@ -1,119 +1,27 @@
-"""The types a platform's rules are written in.
+"""A platform as one typed value: facts only, no pandas, no clock, no network.
 
-A platform is one frozen `PlatformSpec`: facts only, no pandas, no clock, no network. Whatever needs a
-rule (validator, dedup replay, simulator, sender) reads that value. A fact the platform does not document
-is an `Assumption`, so that it can be seen and overridden instead of hiding in code.
+Whatever needs a rule (validator, dedup replay, simulator, sandbox, sender) reads that value. A fact the platform
+does not document is an `Assumption`, so that it can be seen and overridden instead of hiding in code. The types
+of the parts are in `rules` (events, consent, click ids) and `route` (endpoints).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from capi_lab.errors import InputError
+from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.identity.rules import KEY_RULES, Encoding
-from capi_lab.sources import Confidence, Source
-from capi_lab.words import Channel
+from capi_lab.platforms.route import Route
+from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule, DedupRule
+from capi_lab.sources import Source
 
-__all__ = [
-    "Assumption",
-    "BrowserPreference",
-    "ClickIdRule",
-    "Confidence",
-    "DedupRule",
-    "FallbackRule",
-    "MatchKey",
-    "Platform",
-    "PlatformSpec",
-    "Source",
-    "match_keys",
-]
+if TYPE_CHECKING:
+    from capi_lab.platforms.wire import Wire
 
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """A switch for something the platform does not document.
-
-    Parameters
-    ----------
-    value : bool
-        What we assume unless told otherwise.
-    question : str
-        What is not known, as a question.
-    """
-
-    value: bool
-    question: str
-
-
-@dataclass(frozen=True, slots=True)
-class BrowserPreference:
-    """Near-ties: within ``within`` of each other, the copy of ``channel`` is the one kept."""
-
-    channel: Channel
-    within: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackRule:
-    """Dedup for events where either side lacks the event id.
-
-    Parameters
-    ----------
-    keys : tuple of str
-        Identity columns, strongest first: two events are compared on the first key that both carry.
-    first : Channel
-        Only an event of the *other* channel can be dropped, and only after an event of this one.
-    """
-
-    keys: tuple[str, ...]
-    first: Channel
-
-
-@dataclass(frozen=True, slots=True)
-class DedupRule:
-    """When two reports count as one.
-
-    Parameters
-    ----------
-    key : tuple of str
-        Columns whose exact, case-sensitive equality makes two events candidates; a missing value never matches.
-    window : timedelta
-        Counted in receipt time from the first kept event; the end itself is inside.
-    same_channel : Assumption
-        Do two events of one channel with the same key merge too?
-    prefer : BrowserPreference or None
-        Which copy stays when the two arrive almost together.
-    fallback : FallbackRule or None
-        What happens without an event id.
-    """
-
-    key: tuple[str, ...]
-    window: timedelta
-    same_channel: Assumption
-    prefer: BrowserPreference | None = None
-    fallback: FallbackRule | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClickIdRule:
-    """A click or browser id the platform reads.
-
-    Parameters
-    ----------
-    param : str
-        Our column.
-    cookie : str
-        The first-party cookie that keeps it.
-    life : timedelta
-        How long that cookie lives unless a browser cuts it short.
-    """
-
-    param: str
-    cookie: str
-    life: timedelta
+__all__ = ["MatchKey", "Platform", "PlatformSpec", "fold_event_name", "match_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +63,8 @@ def match_keys(platform: str, fields: Mapping[str, str]) -> tuple[MatchKey, ...]
     if set(fields) != set(rules):
         raise InputError(f"match keys of {platform} without a field or a rule: {sorted(set(fields) ^ set(rules))}")
     return tuple(
-        MatchKey(field, key, rules[key].normaliser, rules[key].hashed, rules[key].encoding)
-        for key, field in fields.items()
+        MatchKey(name, key, rules[key].normaliser, rules[key].hashed, rules[key].encoding)
+        for key, name in fields.items()
     )
 
 
@@ -170,25 +78,51 @@ class PlatformSpec:
         Machine and display name.
     event_names : mapping
         Canonical event name to the platform's standard name.
-    dedup : DedupRule
-    click_ids : tuple of ClickIdRule
     match_keys : tuple of MatchKey
-        Sources of these are in `capi_lab.identity.KEY_RULES`.
+        Their sources are in `capi_lab.identity.KEY_RULES`.
+    click_ids : tuple of ClickIdRule
+    consent : ConsentRule
+    windows : tuple of AttributionWindow
+    routes : tuple of Route
+        The default one first.
     sources : mapping
-        Field name (or ``field.part``) to its `Source`; a test demands one for each fact.
+        Field name to its `Source`; a test demands one for each fact.
     """
 
     name: str
     title: str
     event_names: Mapping[str, str]
-    dedup: DedupRule
-    click_ids: tuple[ClickIdRule, ...]
     match_keys: tuple[MatchKey, ...]
+    click_ids: tuple[ClickIdRule, ...]
+    consent: ConsentRule
+    windows: tuple[AttributionWindow, ...]
+    routes: tuple[Route, ...]
     sources: Mapping[str, Source]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "event_names", MappingProxyType(dict(self.event_names)))
         object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
+
+    def route(self, name: str | None = None) -> Route:
+        """Return the route called ``name``; without a name, the default one."""
+        if name is None:
+            return self.routes[0]
+        for one in self.routes:
+            if one.name == name:
+                return one
+        raise UnknownNameError(f"route of {self.name}", name, [one.name for one in self.routes])
+
+    @property
+    def dedup(self) -> DedupRule:
+        """The dedup rule of the default route."""
+        return self.routes[0].dedup
+
+    def click_id(self, param: str) -> ClickIdRule:
+        """Return the rule of one click or browser id."""
+        for one in self.click_ids:
+            if one.param == param:
+                return one
+        raise UnknownNameError(f"click id of {self.name}", param, [one.param for one in self.click_ids])
 
     def canonical_event(self, reported: str) -> str | None:
         """Return the canonical name for a reported one, whatever its spelling; None for a custom event."""
@@ -211,4 +145,8 @@ class Platform:
     """A platform: its rules, and its wires by route."""
 
     spec: PlatformSpec
-    wires: Mapping[str, object] = field(default_factory=dict)
+    wires: Mapping[str, Wire] = field(default_factory=dict)
+
+    def wire(self, route: str | None = None) -> Wire:
+        """Return the wire of a route; without a name, of the default one."""
+        return self.wires[self.spec.route(route).name]

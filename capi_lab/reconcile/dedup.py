@@ -24,11 +24,11 @@ import pandas as pd
 from capi_lab.engine import TableLike, as_table, materialise, same_kind, to_frame
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
-from capi_lab.platforms.spec import DedupRule
+from capi_lab.platforms.rules import DedupRule, Keep
 from capi_lab.tables import EVENTS
 from capi_lab.words import Channel, DropReason
 
-__all__ = ["dedup", "dedup_readings", "mark"]
+__all__ = ["dedup", "dedup_readings", "mark", "replayed", "window_of"]
 
 _DROPPED = {"row_id": "string", "drop_reason": "string", "duplicate_of": "string"}
 
@@ -68,10 +68,10 @@ def dedup(events: TableLike, platform: str, *, same_channel: bool | None = None)
     Events received at the same microsecond are taken browser first, then by ``row_id``, so that neither row
     order nor file split changes a result. An event whose key has a missing part never matches by key.
     """
-    rule = platform_named(platform).spec.dedup
+    rule = replayed(platform_named(platform).spec.dedup, platform)
     table = as_table(events, EVENTS)
     _refuse_other_platforms(table, platform)
-    chosen = rule.same_channel.value if same_channel is None else same_channel
+    chosen = rule.merges_same_channel if same_channel is None else same_channel
     marked = mark(table, rule, same_channel=chosen)
     result = same_kind(events, marked)
     if isinstance(result, pd.DataFrame):
@@ -99,7 +99,7 @@ def dedup_readings(events: TableLike, platform: str) -> pd.DataFrame:
     DataFrame
         One row per reading: ``reading``, ``assumed`` (bool, the spec's choice), ``events``, ``kept``, ``dropped``.
     """
-    rule = platform_named(platform).spec.dedup
+    rule = replayed(platform_named(platform).spec.dedup, platform)
     table = as_table(events, EVENTS)
     _refuse_other_platforms(table, platform)
     rows = []
@@ -109,7 +109,7 @@ def dedup_readings(events: TableLike, platform: str) -> pd.DataFrame:
         rows.append(
             {
                 "reading": words,
-                "assumed": rule.same_channel.value == merged,
+                "assumed": rule.merges_same_channel == merged,
                 "events": total,
                 "kept": kept,
                 "dropped": total - kept,
@@ -219,7 +219,7 @@ def _by_key(rows: ibis.Table, by_fallback: ibis.Table | None, rule: DedupRule, *
 
 def _drop_in_pairs(pairs: ibis.Table, rule: DedupRule) -> ibis.Table:
     """One browser and one server event: the second is dropped inside the window, unless a near-tie favours it."""
-    window = ibis.interval(microseconds=_microseconds(rule.window))
+    window = ibis.interval(microseconds=window_of(rule))
     pixel_first = pairs.pixel_clock <= pairs.capi_clock
     first_clock = ibis.ifelse(pixel_first, pairs.pixel_clock, pairs.capi_clock)
     inside = pairs.filter(pairs.last_clock <= first_clock + window)
@@ -263,7 +263,7 @@ def _replay(frame: pd.DataFrame, rule: DedupRule, *, same_channel: bool) -> Iter
 
     ``frame`` is sorted by key, clock, browser first, row_id.
     """
-    window = _microseconds(rule.window)
+    window = window_of(rule)
     within = _microseconds(rule.prefer.within) if rule.prefer else -1
     preferred = rule.prefer.channel if rule.prefer else None
     rows, channels = frame["row_id"].tolist(), frame["channel"].tolist()
@@ -341,7 +341,7 @@ def _earliest(later: ibis.Table, first: ibis.Table, key: str, rule: DedupRule) -
         ]
     )
     frame = ibis.range_window(
-        preceding=ibis.interval(microseconds=_microseconds(rule.window)),
+        preceding=ibis.interval(microseconds=window_of(rule)),
         following=0,
         group_by=[stream.event_name, stream.key],
         order_by=stream.clock,
@@ -360,6 +360,34 @@ def _earliest(later: ibis.Table, first: ibis.Table, key: str, rule: DedupRule) -
         ],
     )
     return joined.select(row_id="row_id", clock="start", duplicate_of="duplicate_of")
+
+
+def replayed(rule: DedupRule, platform: str) -> DedupRule:
+    """Return the rule if every part of it can be replayed here.
+
+    Raises
+    ------
+    InputError
+        The rule is written down, but has a part this module does not replay: better no answer than a wrong one.
+    """
+    parts = {
+        "no known window": rule.window is None,
+        f"keep: {rule.keep}": rule.keep is not Keep.FIRST,
+        "a merge of fields": rule.merge is not None,
+        "a second key": bool(rule.instead),
+        "a key blind to case": bool(rule.blind_to_case),
+        "missing values that match": bool(rule.missing_matches),
+        "one channel only": len(rule.channels) < len(Channel),
+    }
+    lacking = [part for part, needed in parts.items() if needed]
+    if lacking:
+        raise InputError(f"the dedup rule of {platform} is written down but not replayed yet: {', '.join(lacking)}")
+    return rule
+
+
+def window_of(rule: DedupRule) -> int:
+    """Return the window in microseconds; `replayed` has asked for one."""
+    return _microseconds(rule.window) if rule.window is not None else 0
 
 
 def _microseconds(duration: timedelta) -> int:

@@ -13,8 +13,8 @@ import pandas as pd
 from capi_lab.engine import TableLike, as_table, materialise, same_backend, to_frame
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
-from capi_lab.platforms.spec import PlatformSpec
-from capi_lab.reconcile.dedup import dedup_readings, mark
+from capi_lab.platforms.rules import DedupRule
+from capi_lab.reconcile.dedup import dedup_readings, mark, replayed, window_of
 from capi_lab.reconcile.link import linked
 from capi_lab.tables import CONVERSIONS, EVENTS
 from capi_lab.words import Channel, DropReason, Outcome, PairCause
@@ -177,6 +177,7 @@ def reconcile(
     kept or not.
     """
     spec = platform_named(platform).spec
+    rule = replayed(spec.dedup, platform)
     ledger = as_table(conversions, CONVERSIONS, beside=events if isinstance(events, ibis.Table) else None)
     reports = as_table(events, EVENTS, beside=ledger)
     same_backend(ledger, reports)
@@ -189,8 +190,8 @@ def reconcile(
         reports = reports.filter(~foreign) if left_out else reports
     if int(to_frame(ledger.aggregate(n=ledger.count()))["n"].iloc[0]) == 0:
         raise InputError("the ledger has no conversions: nothing to reconcile")
-    chosen = spec.dedup.same_channel.value if same_channel is None else same_channel
-    marked = materialise(linked(mark(reports, spec.dedup, same_channel=chosen), ledger, spec, event_names or {}))
+    chosen = rule.merges_same_channel if same_channel is None else same_channel
+    marked = materialise(linked(mark(reports, rule, same_channel=chosen), ledger, spec, event_names or {}))
     seen = materialise(_seen(ledger, marked))
     order = {}
     if isinstance(conversions, pd.DataFrame):
@@ -202,7 +203,7 @@ def reconcile(
         same_channel=chosen,
         event_table=marked,
         conversion_table=seen,
-        pair_table=_pairs(seen, marked, spec),
+        pair_table=_pairs(seen, marked, rule),
         report_table=reports,
         left_out=left_out,
         order=order,
@@ -227,7 +228,7 @@ def _seen(ledger: ibis.Table, events: ibis.Table) -> ibis.Table:
     ).drop("seen_id")
 
 
-def _pairs(ledger: ibis.Table, events: ibis.Table, spec: PlatformSpec) -> ibis.Table:
+def _pairs(ledger: ibis.Table, events: ibis.Table, rule: DedupRule) -> ibis.Table:
     """One row per conversion both channels saw: what became of it and, where plain to see, why."""
     both = ledger.filter(ledger.seen_pixel & ledger.seen_capi).select("conversion_id", "counted")
     reports = events.semi_join(both, "conversion_id")
@@ -252,7 +253,7 @@ def _pairs(ledger: ibis.Table, events: ibis.Table, spec: PlatformSpec) -> ibis.T
         (pairs.counted > 1, str(Outcome.DOUBLE_COUNTED)),
         else_=str(Outcome.OVER_MERGED),
     )
-    window = ibis.interval(microseconds=round(spec.dedup.window.total_seconds() * 1_000_000))
+    window = ibis.interval(microseconds=window_of(rule))
     cause = ibis.cases(
         (pairs.counted == 1, ibis.null("string")),
         ((pairs.counted == 0) & (pairs.n_fallback == 0), str(PairCause.ID_REUSED)),

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 
 import capi_lab as cl
 from capi_lab.errors import UnknownNameError
 from capi_lab.platforms import platform
-from capi_lab.platforms.spec import Assumption, Confidence
-
-SPECS = [p.spec for p in cl.PLATFORMS.values()]
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.name)
-def test_every_fact_has_a_source(spec) -> None:
-    """Each field, and each part of a dedup rule that is set, names its source; assumptions say so."""
-    facts = {"event_names", "click_ids", "match_keys"}
-    facts |= {f"dedup.{f.name}" for f in dataclasses.fields(spec.dedup) if getattr(spec.dedup, f.name) is not None}
-    assert facts <= set(spec.sources)
-    for name, source in spec.sources.items():
-        assert source.url.startswith("https://"), name
-        assert date(2025, 1, 1) <= source.checked <= date(2026, 11, 23), name
-        value = getattr(spec.dedup, name.removeprefix("dedup."), None) if name.startswith("dedup.") else None
-        assert (source.confidence is Confidence.ASSUMED) == isinstance(value, Assumption), name
 
 
 def test_metas_rule_is_the_documented_one() -> None:
@@ -34,7 +18,7 @@ def test_metas_rule_is_the_documented_one() -> None:
     assert (rule.key, rule.window) == (("event_name", "event_id"), timedelta(hours=48))
     assert (rule.prefer.channel, rule.prefer.within) == ("pixel", timedelta(minutes=5))
     assert (rule.fallback.keys, rule.fallback.first) == (("external_id", "fbp"), "pixel")
-    assert rule.same_channel.value is False
+    assert rule.merges_same_channel is False
 
 
 def test_event_names_translate_both_ways() -> None:
@@ -53,5 +37,5 @@ def test_specs_cannot_be_changed_in_passing() -> None:
         spec.name = "x"
     with pytest.raises(TypeError):
         spec.event_names["purchase"] = "x"
-    with pytest.raises(UnknownNameError, match="known: meta"):
+    with pytest.raises(UnknownNameError, match=r"known: .*meta"):
         platform("none")

@@ -6,24 +6,182 @@ Read from stored copies of the official pages; nothing here was tried against th
 from __future__ import annotations
 
 from datetime import date, timedelta
+from types import MappingProxyType
 
-from capi_lab.platforms.spec import (
+from capi_lab.platforms.meta.codes import CODES
+from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
+from capi_lab.platforms.rules import (
     Assumption,
+    AttributionWindow,
     BrowserPreference,
     ClickIdRule,
-    Confidence,
+    ConsentRule,
     DedupRule,
     FallbackRule,
-    PlatformSpec,
-    Source,
-    match_keys,
 )
+from capi_lab.platforms.spec import PlatformSpec, match_keys
+from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel
 
-__all__ = ["SPEC"]
+__all__ = ["ACTION_SOURCES", "SPEC", "TOO_BROAD"]
 
 _DOCS = "https://developers.facebook.com/documentation/ads-commerce/conversions-api"
 _READ = date(2026, 9, 12)
+
+_DEDUP_PAGE = f"{_DOCS}/deduplicate-pixel-and-server-events"
+_EVENT_PAGE = f"{_DOCS}/parameters/server-event"
+
+ACTION_SOURCES = MappingProxyType(
+    {
+        "web": "website",
+        "app": "app",
+        "store": "physical_store",
+        "phone": "phone_call",
+        "email": "email",
+        "chat": "chat",
+        "other": "other",
+    }
+)
+"""Our ``action_source`` to Meta's."""
+
+TOO_BROAD = (
+    frozenset({"city", "country", "region", "postal_code", "gender", "user_agent"}),
+    frozenset({"date_of_birth", "user_agent"}),
+    frozenset({"first_name", "gender"}),
+    frozenset({"last_name", "gender"}),
+)
+"""An event whose identifiers are only a subset of one of these is refused."""
+
+_CAPI = Route(
+    name="capi",
+    title="Conversions API",
+    method="POST",
+    url="https://graph.facebook.com/{version}/{dataset_id}/events",
+    auth=Auth(
+        AuthStyle.BODY,
+        "access_token",
+        ("META_ACCESS_TOKEN",),
+        "system-user token, or one generated in Events Manager",
+    ),
+    settings=(
+        Setting("dataset_id", "dataset or pixel the events belong to", r"\d{5,20}"),
+        Setting("version", "Graph API version", r"v\d{2,3}\.\d", default="v26.0"),
+        Setting(
+            "test_event_code",
+            "shows events under Test Events; they still count, so never in production",
+            r"[A-Z0-9]{4,20}",
+            required=False,
+        ),
+    ),
+    limits=Limits(
+        batch_rows=1000,
+        max_age=timedelta(days=7),
+        max_age_of=MappingProxyType({"store": timedelta(days=62)}),
+        future=timedelta(seconds=60),
+        click_max_age=timedelta(days=90),
+    ),
+    time=TimeFormat.SECONDS,
+    fields=(
+        FieldRule("data[].event_name", "text", "yes", "event_name", "standard or custom; case matters for dedup"),
+        FieldRule("data[].event_time", "epoch seconds", "yes", "event_time"),
+        FieldRule("data[].event_id", "text", "for dedup", "event_id"),
+        FieldRule("data[].action_source", "one of nine words", "yes", "action_source"),
+        FieldRule("data[].event_source_url", "URL", "website", "page_url"),
+        FieldRule("data[].referrer_url", "URL", "no", "referrer_url"),
+        FieldRule("data[].user_data.em", "list of SHA-256 hex", "a match key", "email"),
+        FieldRule("data[].user_data.ph", "list of SHA-256 hex", "a match key", "phone"),
+        FieldRule("data[].user_data.fn", "list of SHA-256 hex", "a match key", "first_name"),
+        FieldRule("data[].user_data.ln", "list of SHA-256 hex", "a match key", "last_name"),
+        FieldRule("data[].user_data.ge", "list of SHA-256 hex", "a match key", "gender"),
+        FieldRule("data[].user_data.db", "list of SHA-256 hex", "a match key", "date_of_birth"),
+        FieldRule("data[].user_data.ct", "list of SHA-256 hex", "a match key", "city"),
+        FieldRule("data[].user_data.st", "list of SHA-256 hex", "a match key", "region"),
+        FieldRule("data[].user_data.zp", "list of SHA-256 hex", "a match key", "postal_code"),
+        FieldRule("data[].user_data.country", "list of SHA-256 hex", "a match key", "country"),
+        FieldRule("data[].user_data.external_id", "list of SHA-256 hex", "a match key", "external_id"),
+        FieldRule("data[].user_data.client_ip_address", "address", "a match key", "client_ip"),
+        FieldRule("data[].user_data.client_user_agent", "text", "website", "user_agent"),
+        FieldRule("data[].user_data.fbc", "text", "a match key", "fbc", "byte for byte"),
+        FieldRule("data[].user_data.fbp", "text", "a match key", "fbp", "byte for byte"),
+        FieldRule("data[].custom_data.value", "number", "Purchase", "value"),
+        FieldRule("data[].custom_data.currency", "ISO 4217", "Purchase", "currency"),
+        FieldRule("data[].custom_data.order_id", "text", "no", "conversion_id"),
+        FieldRule("data[].custom_data.content_type", "product", "with contents", None),
+        FieldRule("data[].custom_data.contents[].id", "text", "with contents", "items"),
+        FieldRule("data[].custom_data.contents[].quantity", "integer", "no", "items"),
+        FieldRule("data[].custom_data.contents[].item_price", "number", "no", "items"),
+        FieldRule("test_event_code", "text", "no", None, "setting"),
+        FieldRule("access_token", "text", "yes", None, "added when sent"),
+    ),
+    codes=CODES,
+    bad_row=BadRow.SINKS_BATCH,
+    resend=Assumption(
+        value=False,
+        question="Do two server events with the same event id count once? Only a browser and server pair is described.",
+    ),
+    dedup=DedupRule(
+        key=("event_name", "event_id"),
+        window=timedelta(hours=48),
+        same_channel=Assumption(
+            value=False,
+            question="Do two browser events, or two server events, with the same event id merge as well?",
+        ),
+        prefer=BrowserPreference(channel=Channel.PIXEL, within=timedelta(minutes=5)),
+        fallback=FallbackRule(keys=("external_id", "fbp"), first=Channel.PIXEL),
+    ),
+    hosts=("graph.facebook.com",),
+    sources={
+        "url": Source(f"{_DOCS}/using-the-api", _READ, Confidence.HIGH),
+        "settings.version": Source(
+            "https://github.com/facebook/facebook-python-business-sdk",
+            date(2026, 11, 4),
+            Confidence.HIGH,
+            "SDK 26.0.3 pins v26.0; the pages copied in September still print v25.0",
+        ),
+        "auth": Source(
+            f"{_DOCS}/using-the-api",
+            _READ,
+            Confidence.HIGH,
+            "documented as query parameter and form field; we use the body, which is in no URL log",
+        ),
+        "limits": Source(
+            f"{_DOCS}/using-the-api", _READ, Confidence.HIGH, "1,000 events, 7 days, 62 for physical_store"
+        ),
+        "limits.future": Source(
+            f"{_DOCS}/using-the-api",
+            _READ,
+            Confidence.ASSUMED,
+            "no tolerance is documented; 60 s is ours, for clocks that run ahead",
+        ),
+        "fields": Source(_EVENT_PAGE, _READ, Confidence.HIGH, "and customer-information-parameters, custom-data"),
+        "codes": Source(
+            "https://developers.facebook.com/docs/marketing-api/error-reference",
+            _READ,
+            Confidence.MEDIUM,
+            "throttling codes high, the rest through a sender's recorded replies",
+        ),
+        "bad_row": Source(f"{_DOCS}/using-the-api", _READ, Confidence.HIGH, "one bad event rejects the whole request"),
+        "resend": Source(_DEDUP_PAGE, _READ, Confidence.ASSUMED, "server and server is not described"),
+        "dedup.key": Source(_DEDUP_PAGE, _READ, Confidence.HIGH),
+        "dedup.window": Source(
+            _DEDUP_PAGE,
+            _READ,
+            Confidence.HIGH,
+            "48 h from receipt of the first event with that id, not from event_time",
+        ),
+        "dedup.same_channel": Source(
+            _DEDUP_PAGE, _READ, Confidence.ASSUMED, "the page describes a browser and server pair only"
+        ),
+        "dedup.keep": Source(_DEDUP_PAGE, _READ, Confidence.HIGH, "the first; later ones are discarded"),
+        "dedup.prefer": Source(_EVENT_PAGE, _READ, Confidence.HIGH, "within 5 minutes the browser event is favoured"),
+        "dedup.fallback": Source(
+            _DEDUP_PAGE,
+            _READ,
+            Confidence.HIGH,
+            "event name with fbp and/or external_id; browser first, then server; external_id wins over fbp",
+        ),
+    },
+)
 
 SPEC = PlatformSpec(
     name="meta",
@@ -48,20 +206,6 @@ SPEC = PlatformSpec(
         "subscribe": "Subscribe",
         "view_item": "ViewContent",
     },
-    dedup=DedupRule(
-        key=("event_name", "event_id"),
-        window=timedelta(hours=48),
-        same_channel=Assumption(
-            value=False,
-            question="Do two browser events, or two server events, with the same event id merge as well?",
-        ),
-        prefer=BrowserPreference(channel=Channel.PIXEL, within=timedelta(minutes=5)),
-        fallback=FallbackRule(keys=("external_id", "fbp"), first=Channel.PIXEL),
-    ),
-    click_ids=(
-        ClickIdRule(param="fbc", cookie="_fbc", life=timedelta(days=90)),
-        ClickIdRule(param="fbp", cookie="_fbp", life=timedelta(days=90)),
-    ),
     match_keys=match_keys(
         "meta",
         {
@@ -80,6 +224,29 @@ SPEC = PlatformSpec(
             "user_agent": "client_user_agent",
         },
     ),
+    click_ids=(
+        ClickIdRule(
+            "fbc",
+            cookie="_fbc",
+            life=timedelta(days=90),
+            pattern=r"fb\.\d+\.\d{10,}\.[^.]+(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?",
+            strict=True,
+        ),
+        ClickIdRule(
+            "fbp",
+            cookie="_fbp",
+            life=timedelta(days=90),
+            pattern=r"fb\.\d+\.\d{10,}\.\d+(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?",
+            is_click=False,
+        ),
+    ),
+    consent=ConsentRule(missing="nothing: no consent field; data_processing_options limits use for US states"),
+    windows=(
+        AttributionWindow("click", timedelta(days=7), (timedelta(days=1),), "28 days as a comparison is disputed"),
+        AttributionWindow("view", timedelta(days=1)),
+        AttributionWindow("engagement", timedelta(days=1), (), "engage-through, since March 2026"),
+    ),
+    routes=(_CAPI,),
     sources={
         "event_names": Source(
             "https://developers.facebook.com/docs/meta-pixel/reference",
@@ -87,32 +254,21 @@ SPEC = PlatformSpec(
             Confidence.MEDIUM,
             "standard events, through a published schema that matches the page",
         ),
-        "dedup.key": Source(f"{_DOCS}/deduplicate-pixel-and-server-events", _READ, Confidence.HIGH),
-        "dedup.window": Source(
-            f"{_DOCS}/deduplicate-pixel-and-server-events",
-            _READ,
-            Confidence.HIGH,
-            "48 h from receipt of the first event with that id, not from event_time",
-        ),
-        "dedup.same_channel": Source(
-            f"{_DOCS}/deduplicate-pixel-and-server-events",
-            _READ,
-            Confidence.ASSUMED,
-            "the page describes a browser and server pair only",
-        ),
-        "dedup.prefer": Source(
-            f"{_DOCS}/parameters/server-event",
-            _READ,
-            Confidence.HIGH,
-            "within 5 minutes the browser event is favoured",
-        ),
-        "dedup.fallback": Source(
-            f"{_DOCS}/deduplicate-pixel-and-server-events",
-            _READ,
-            Confidence.HIGH,
-            "event name with fbp and/or external_id; browser first, then server; external_id wins over fbp",
-        ),
-        "click_ids": Source(f"{_DOCS}/parameters/fbp-and-fbc", _READ, Confidence.HIGH, "90 days"),
         "match_keys": Source(f"{_DOCS}/parameters/customer-information-parameters", _READ, Confidence.HIGH),
+        "click_ids": Source(
+            f"{_DOCS}/parameters/fbp-and-fbc",
+            _READ,
+            Confidence.HIGH,
+            "90 days; four or five segments; a malformed fbc fails the request (medium)",
+        ),
+        "consent": Source(_EVENT_PAGE, _READ, Confidence.HIGH),
+        "windows": Source(
+            "https://developers.facebook.com/docs/marketing-api/reference/ads-insights",
+            date(2026, 11, 20),
+            Confidence.MEDIUM,
+            "7-day and 28-day view left on 2026-01-12",
+        ),
+        "too_broad": Source(f"{_DOCS}/best-practices", _READ, Confidence.HIGH, "since v13"),
+        "action_sources": Source(_EVENT_PAGE, _READ, Confidence.HIGH),
     },
 )

@@ -1,0 +1,112 @@
+"""Checks that more than one wire makes, written once; each wire says which it uses, under its own rule ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from capi_lab.errors import InputError
+from capi_lab.platforms.route import Limits
+from capi_lab.platforms.rows import Rows
+from capi_lab.platforms.rules import ClickIdRule
+from capi_lab.platforms.wire import Level, Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Findings", "age", "bad_currency", "bad_shape", "bad_value", "duplicates", "none_of", "utc"]
+
+_CURRENCY = r"[A-Z]{3}"
+
+
+def utc(now: datetime) -> pd.Timestamp:
+    """Return the clock as a UTC timestamp; a time without a zone is refused."""
+    if now.tzinfo is None:
+        raise InputError("now= has no zone: give an aware datetime, e.g. datetime.now(UTC)")
+    return pd.Timestamp(now).tz_convert("UTC")
+
+
+class Findings:
+    """Problems of one table, collected rule by rule.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        ``conversion_id`` of every row.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = ids
+        self._found: list[tuple[int, Problem]] = []
+
+    def error(self, rule: str, rows: NDArray[np.bool_] | pd.Series, message: str) -> None:
+        """Record an error for every row where ``rows`` is true."""
+        self._add(rule, Level.ERROR, rows, message)
+
+    def warn(self, rule: str, rows: NDArray[np.bool_] | pd.Series, message: str) -> None:
+        """Record a warning for every row where ``rows`` is true."""
+        self._add(rule, Level.WARNING, rows, message)
+
+    def _add(self, rule: str, level: Level, rows: Any, message: str) -> None:
+        for position in np.flatnonzero(np.asarray(rows, dtype=bool)).tolist():
+            self._found.append((position, Problem(self._ids[position], rule, level, message)))
+
+    def problems(self) -> list[Problem]:
+        """Return all, row by row in the order of the table."""
+        return [problem for _, problem in sorted(self._found, key=lambda pair: (pair[0], pair[1].rule))]
+
+
+def age(rows: Rows, limits: Limits, now: pd.Timestamp) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which events are too old, by action source, and which lie in the future."""
+    times = rows.series("event_time")
+    lived = now - times
+    most = pd.Series(limits.max_age, index=times.index, dtype="timedelta64[us]")
+    if limits.max_age_of:
+        source = rows.series("action_source")
+        for name, longest in limits.max_age_of.items():
+            most = most.mask(source == name, pd.Timedelta(longest))
+    return _flags(lived > most), _flags(lived < -pd.Timedelta(limits.future))
+
+
+def bad_currency(rows: Rows) -> NDArray[np.bool_]:
+    """Say which currencies are no ISO-4217 code in upper case."""
+    currency = rows.series("currency")
+    return _flags(currency.notna() & ~currency.str.fullmatch(_CURRENCY))
+
+
+def bad_value(rows: Rows) -> NDArray[np.bool_]:
+    """Say which values are infinite or negative."""
+    if "value" not in rows.frame:
+        return np.zeros(len(rows), dtype=bool)
+    value = rows.frame["value"].to_numpy(dtype="float64")
+    return np.asarray(np.isinf(value) | (value < 0), dtype=bool)
+
+
+def bad_shape(rows: Rows, rule: ClickIdRule) -> NDArray[np.bool_]:
+    """Say which click or browser ids do not look like a whole one."""
+    value = rows.series(rule.param)
+    return _flags(value.notna() & ~value.str.fullmatch(rule.pattern))
+
+
+def none_of(rows: Rows, keys: Sequence[str] = (), columns: Sequence[str] = ()) -> NDArray[np.bool_]:
+    """Say which rows have none of these usable match keys and none of these columns."""
+    found = np.zeros(len(rows), dtype=bool)
+    for name in columns:
+        found |= rows.has(name)
+    for name in keys:
+        found |= rows.has_key(name)
+    return ~found
+
+
+def duplicates(rows: Rows, columns: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which rows repeat an earlier one in all of ``columns``, none of them missing."""
+    key = pd.DataFrame({name: rows.series(name) for name in columns})
+    return _flags(key.duplicated() & key.notna().all(axis=1))
+
+
+def _flags(rows: pd.Series) -> NDArray[np.bool_]:
+    return np.asarray(rows, dtype=bool)

@@ -1,0 +1,220 @@
+"""Meta's Conversions API: rows to bodies, replies to outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from capi_lab.platforms.checks import Findings, age, bad_currency, bad_shape, bad_value, duplicates, none_of, utc
+from capi_lab.platforms.meta.spec import ACTION_SOURCES, SPEC, TOO_BROAD
+from capi_lab.platforms.route import OutcomeStatus, Route
+from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects, require
+from capi_lab.platforms.spec import PlatformSpec
+from capi_lab.platforms.wire import (
+    Outcome,
+    Problem,
+    Reply,
+    Request,
+    all_rows,
+    as_dict,
+    as_int,
+    by_http_status,
+    from_rule,
+    retry_after,
+)
+from capi_lab.words import Consent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MetaCapi"]
+
+_KEYS = tuple(key.source for key in SPEC.match_keys)
+_OWN_IDS = ("fbc", "fbp")
+
+
+class MetaCapi:
+    """Wire of route ``capi``."""
+
+    @property
+    def spec(self) -> PlatformSpec:
+        """Meta's facts."""
+        return SPEC
+
+    @property
+    def route(self) -> Route:
+        """The Conversions API's facts."""
+        return SPEC.route("capi")
+
+    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+        """Say what is wrong with each row; rules M01 to M12 are errors, M20 and on warnings."""
+        chosen = checked_settings(self.route, settings)
+        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        found = Findings(data.ids)
+        source, names = data.series("action_source"), pd.Series(data.event_names())
+        web = (source == "web").to_numpy()
+        old, ahead = age(data, limits, clock)
+        found.error("M01", old, "older than 7 days (62 for a store): the whole request would be refused")
+        found.error("M02", ahead, "in the future by more than 60 s")
+        found.error("M03", none_of(data, _KEYS, _OWN_IDS), "no usable match key")
+        found.error("M04", _too_broad(data), "identifiers are too broad: city, country, gender and the like only")
+        found.error(
+            "M05", web & ~(data.has("page_url") & data.has_key("user_agent")), "website needs page_url and user_agent"
+        )
+        purchase = (names == "Purchase").to_numpy()
+        found.error("M06", purchase & ~(data.has("value") & data.has("currency")), "Purchase needs value and currency")
+        found.error("M07", bad_currency(data), "currency is no ISO-4217 code")
+        found.error("M08", bad_value(data), "value is infinite or negative")
+        found.error(
+            "M09", bad_shape(data, SPEC.click_id("fbc")), "fbc is malformed: the whole request would be refused"
+        )
+        found.error("M10", (source == "app").to_numpy(), "app events need app_data, which conversions do not hold")
+        found.error("M11", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
+        found.error("M12", ~data.has("action_source"), "action_source is missing and will not be guessed")
+        found.warn("M20", ~data.has("event_id"), "no event_id: a browser copy would be counted as well")
+        found.warn("M21", _in_seconds(data), "fbc holds seconds where milliseconds belong")
+        found.warn("M22", bad_shape(data, SPEC.click_id("fbp")), "fbp does not look like one")
+        late = (clock - data.series("event_time")) > pd.Timedelta(hours=2)
+        found.warn("M23", late.to_numpy() & ~old, "older than 2 hours: of less use for delivery")
+        found.warn("M24", duplicates(data, ("event_name", "event_id")), "repeats event name and id of an earlier row")
+        stale = (
+            clock - data.series("click_time") > pd.Timedelta(limits.click_max_age)
+            if data.has("click_time").any()
+            else None
+        )
+        if stale is not None:
+            found.warn("M25", data.has("fbc") & stale.to_numpy(), "the click is older than 90 days")
+        for key in _KEYS:
+            unusable = data.has(key) & ~data.has_key(key)
+            found.warn("M26", unusable, f"{key} is there but cannot be used as it is")
+        if "test_event_code" in chosen:
+            found.warn("M27", constant(True, len(data)), "test_event_code is set: the event still counts")
+        return found.problems()
+
+    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+        """Write requests of at most 1,000 events; see `validate` for what to mend first.
+
+        Raises
+        ------
+        InputError
+            A setting is missing, or a row lacks ``action_source``.
+        """
+        chosen = checked_settings(self.route, settings)
+        data = Rows(rows, SPEC)
+        require(data, "action_source")
+        n = len(data)
+        user: dict[str, list[Any]] = {}
+        for key in SPEC.match_keys:
+            values = data.key(key.source)
+            # Digests go as lists, as in Meta's own samples: a person may have several.
+            user[key.field] = [None if v is None else [v] for v in values] if key.hashed else values
+        user |= {name: data.text(name) for name in _OWN_IDS}
+        contents = [_contents(text) for text in data.text("items")]
+        custom = {
+            "value": data.numbers("value"),
+            "currency": data.text("currency"),
+            "order_id": data.ids,
+            "content_type": [None if c is None else "product" for c in contents],
+            "contents": contents,
+        }
+        events = objects(
+            {
+                "event_name": data.event_names(),
+                "event_time": data.times("event_time", self.route.time),
+                "event_id": data.text("event_id"),
+                "action_source": [ACTION_SOURCES[source] for source in data.text("action_source")],
+                "event_source_url": data.text("page_url"),
+                "referrer_url": data.text("referrer_url"),
+                "user_data": objects(user, n),
+                "custom_data": objects(custom, n),
+            },
+            n,
+        )
+        url = self.route.url.format(**chosen)
+        extra = {"test_event_code": chosen["test_event_code"]} if "test_event_code" in chosen else {}
+        headers = {"Content-Type": "application/json"}
+        return [
+            Request("POST", url, headers, {"data": events[part], **extra}, tuple(data.ids[part]))
+            for part in batches(n, self.route.limits.batch_rows)
+        ]
+
+    def decode(self, reply: Reply, request: Request) -> list[Outcome]:
+        """Read a reply: all rows share one fate, since one bad event sinks its batch.
+
+        Notes
+        -----
+        Codes are asked first, the HTTP status second: the two are not reliably paired.
+        """
+        body = as_dict(reply.json)
+        error = as_dict(body.get("error"))
+        if error:
+            return self._failed(error, reply, request)
+        received = as_int(body.get("events_received"))
+        if 200 <= reply.status < 300 and received is not None:
+            if received == len(request.row_ids):
+                return all_rows(request, OutcomeStatus.ACCEPTED)
+            return all_rows(
+                request, OutcomeStatus.UNKNOWN, "", "the reply counts another number of events than was sent"
+            )
+        return by_http_status(reply, request)
+
+    def _failed(self, error: Mapping[str, Any], reply: Reply, request: Request) -> list[Outcome]:
+        code, sub = as_int(error.get("code")), as_int(error.get("error_subcode"))
+        if code is None:
+            return by_http_status(reply, request)
+        name = "negative" if code < 0 else str(code)
+        if sub is not None and self.route.status_of(f"{name}/{sub}"):
+            name = f"{name}/{sub}"
+        if error.get("is_transient") is True:
+            wait = retry_after(reply)
+            return all_rows(request, OutcomeStatus.RETRY, name, "Meta says that the error is transient", wait)
+        unknown = OutcomeStatus.RETRY if reply.status >= 500 else OutcomeStatus.REJECTED
+        status, message, wait = from_rule(self.route, name, reply, unknown=unknown)
+        return all_rows(request, status, name, message, wait)
+
+
+def _too_broad(data: Rows) -> NDArray[np.bool_]:
+    """Say which rows have identifiers, but only ones that many people share."""
+    has = {key: data.has_key(key) for key in _KEYS} | {name: data.has(name) for name in _OWN_IDS}
+    any_key = np.logical_or.reduce(list(has.values()))
+    broad = np.zeros(len(data), dtype=bool)
+    for group in TOO_BROAD:
+        others = [flags for key, flags in has.items() if key not in group]
+        broad |= any_key & ~np.logical_or.reduce(others)
+    return broad
+
+
+def _in_seconds(data: Rows) -> NDArray[np.bool_]:
+    fbc = data.series("fbc")
+    return np.asarray(fbc.notna() & fbc.str.fullmatch(r"fb\.\d+\.\d{10}\..*"), dtype=bool)
+
+
+def _contents(items: str | None) -> list[dict[str, Any]] | None:
+    """Turn our line items (JSON text) into Meta's; what is no list of items gives nothing."""
+    if items is None:
+        return None
+    try:
+        lines = json.loads(items)
+    except ValueError:
+        return None
+    if not isinstance(lines, list):
+        return None
+    contents = []
+    for line in lines:
+        if isinstance(line, dict) and line.get("id"):
+            one = {"id": str(line["id"]), "quantity": line.get("quantity"), "item_price": _number(line.get("price"))}
+            contents.append({name: value for name, value in one.items() if value is not None})
+    return contents or None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None

@@ -1,0 +1,210 @@
+"""Conversions as the lists a body is built from: times, hashed keys, names; nothing invented, nothing repeated.
+
+All work is done column by column; only the last step, writing one object per row, goes row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from capi_lab.errors import InputError
+from capi_lab.identity import KEY_RULES, hash_column, normalise
+from capi_lab.platforms.route import Route, TimeFormat
+from capi_lab.tables import CONVERSIONS, checked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from capi_lab.platforms.spec import PlatformSpec
+
+__all__ = ["Rows", "batches", "checked_settings", "objects"]
+
+
+def checked_settings(route: Route, settings: Mapping[str, str]) -> dict[str, str]:
+    """Check settings against the route and fill defaults.
+
+    Raises
+    ------
+    InputError
+        One is unknown, missing or malformed; named, never shown.
+    """
+    import re
+
+    known = {one.name: one for one in route.settings}
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise InputError(f"unknown setting {', '.join(unknown)} for route '{route.name}'; known: {', '.join(known)}")
+    result: dict[str, str] = {}
+    for name, one in known.items():
+        value = settings.get(name, one.default)
+        if value is None:
+            if one.required:
+                raise InputError(f"setting '{name}' is missing for route '{route.name}': {one.meaning}")
+            continue
+        if not isinstance(value, str) or not re.fullmatch(one.pattern, value):
+            raise InputError(f"setting '{name}' of route '{route.name}' must match {one.pattern}: {one.meaning}")
+        result[name] = value
+    return result
+
+
+class Rows:
+    """Conversions on their way to one platform.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Contract ``conversions``.
+    spec : PlatformSpec
+    """
+
+    def __init__(self, frame: pd.DataFrame, spec: PlatformSpec) -> None:
+        self.frame = checked(CONVERSIONS, frame).reset_index(drop=True)
+        self.spec = spec
+        self._keys: dict[str, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """``conversion_id`` of every row."""
+        return self.text("conversion_id")
+
+    def series(self, name: str) -> pd.Series:
+        """Return a column; all missing where the table lacks it."""
+        if name in self.frame:
+            return self.frame[name]
+        return pd.Series(None, index=self.frame.index, dtype="str")
+
+    def has(self, name: str) -> NDArray[np.bool_]:
+        """Say which rows have a value."""
+        if name not in self.frame:
+            return np.zeros(len(self.frame), dtype=bool)
+        return np.asarray(self.frame[name].notna(), dtype=bool)
+
+    def text(self, name: str) -> list[Any]:
+        """Return a text column as a list, None where missing."""
+        return _listed(self.series(name))
+
+    def numbers(self, name: str) -> list[Any]:
+        """Return a number column as floats, None where missing; whole numbers stay floats."""
+        if name not in self.frame:
+            return [None] * len(self.frame)
+        values = self.frame[name].to_numpy(dtype="float64")
+        listed: list[Any] = values.tolist()
+        for position in np.flatnonzero(np.isnan(values)).tolist():
+            listed[position] = None
+        return listed
+
+    def key(self, name: str) -> list[Any]:
+        """Return a match key as the platform wants it: normalised, hashed, encoded; None where it gives nothing."""
+        if name not in self._keys:
+            if name not in self.frame:
+                self._keys[name] = [None] * len(self.frame)
+            else:
+                country = self.frame["country"] if "country" in self.frame else None
+                if KEY_RULES[self.spec.name][name].hashed:
+                    self._keys[name] = _listed(hash_column(self.frame[name], name, self.spec.name, country))
+                else:
+                    self._keys[name] = self._clear(name)
+        return self._keys[name]
+
+    def _clear(self, name: str) -> list[Any]:
+        """Normalise a key that goes in clear text; each distinct value once."""
+        memory: dict[tuple[Any, Any], str | None] = {}
+        found = []
+        for pair in zip(self.text(name), self.text("country"), strict=True):
+            if pair not in memory:
+                memory[pair] = normalise(pair[0], name, self.spec.name, pair[1])
+            found.append(memory[pair])
+        return found
+
+    def has_key(self, name: str) -> NDArray[np.bool_]:
+        """Say which rows have a usable match key."""
+        return np.array([value is not None for value in self.key(name)], dtype=bool)
+
+    def times(self, name: str, form: TimeFormat) -> list[Any]:
+        """Return a time column in the platform's writing, None where missing."""
+        if name not in self.frame:
+            return [None] * len(self.frame)
+        series = self.frame[name]
+        micro = series.to_numpy(dtype="datetime64[us]")
+        missing = np.isnat(micro)
+        if form in (TimeFormat.SECONDS, TimeFormat.MILLISECONDS):
+            unit = 1_000_000 if form is TimeFormat.SECONDS else 1_000
+            listed: list[Any] = (micro.astype("int64") // unit).tolist()
+        else:
+            seconds = np.datetime_as_string(micro.astype("datetime64[s]"), unit="s")
+            end, gap = ("+00:00", " ") if form is TimeFormat.ADS else ("Z", "T")
+            listed = [text.replace("T", gap) + end for text in seconds.tolist()]
+        for position in np.flatnonzero(missing).tolist():
+            listed[position] = None
+        return listed
+
+    def event_names(self) -> list[str]:
+        """Return the platform's name of every event; a name it has no word for is passed on as it is."""
+        names = self.frame["event_name"]
+        mapping = {name: self.spec.event_names.get(name, name) for name in names.unique()}
+        return [mapping[name] for name in names]
+
+
+def _listed(series: pd.Series) -> list[Any]:
+    values = series.to_numpy(dtype=object)
+    missing = series.isna().to_numpy()
+    if missing.any():
+        values = values.copy()
+        values[missing] = None
+    listed: list[Any] = values.tolist()
+    return listed
+
+
+def objects(columns: Mapping[str, Sequence[Any]], n: int) -> list[dict[str, Any]]:
+    """Write one dict per row out of columns; a missing value leaves its key out, nothing is ever null.
+
+    Parameters
+    ----------
+    columns : mapping
+        Field name to a list of ``n`` values; None where missing.
+    n : int
+    """
+    used = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    if not used:
+        return [{} for _ in range(n)]
+    names = tuple(used)
+    full = all(value is not None for values in used.values() for value in values)
+    if full:
+        return [dict(zip(names, values, strict=True)) for values in zip(*used.values(), strict=True)]
+    return [
+        {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        for values in zip(*used.values(), strict=True)
+    ]
+
+
+def constant(value: Any, n: int) -> list[Any]:
+    """Return ``value`` for every row."""
+    return list(repeat(value, n))
+
+
+def batches(n: int, size: int) -> Iterator[slice]:
+    """Cut ``n`` rows into slices of at most ``size``."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def require(rows: Rows, *columns: str) -> None:
+    """Raise `InputError` where a column without which no body can be written is missing.
+
+    ``encode`` invents nothing; `Wire.validate` names the rows.
+    """
+    for name in columns:
+        n = int((~rows.has(name)).sum())
+        if n:
+            raise InputError(
+                f"column '{name}' is missing in {n:,} rows: validate() names them; take them out or fill it"
+            )
