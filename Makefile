@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint types lock bench data clean
+.PHONY: help demo test lab lint docs lock bench fuzz conformance data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,12 @@ lint: $(STAMP)  ## ruff and strict mypy
 
 bench: $(STAMP)  ## speed as ratios, measured in one run
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
+	$(BIN)/python -m tests.fuzz
+
+docs: $(STAMP)  ## write docs/platforms.md from the platforms' rules
+	$(BIN)/capi-lab platforms > docs/platforms.md
 
 lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11 to 3.13
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -28,6 +28,7 @@ _HOMES = {
     "identity": "capi_lab.identity",
     "load": "capi_lab.load",
     "observe": "capi_lab.simulate",
+    "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "reconcile": "capi_lab.reconcile",
     "suppress_small": "capi_lab.measure",
@@ -48,6 +49,7 @@ __all__ = [
     "identity",
     "load",
     "observe",
+    "platforms",
     "plots",
     "reconcile",
     "suppress_small",
@@ -56,7 +58,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from capi_lab import errors, identity, load, plots, tables, words
+    from capi_lab import errors, identity, load, platforms, plots, tables, words
     from capi_lab.measure import coverage, gap_by_cause, suppress_small
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import Reconciled, dedup, dedup_readings, reconcile

@@ -50,6 +50,16 @@ def demo(
         typer.echo(f"Picture   {picture}")
 
 
+@app.command()
+def platforms(
+    name: Annotated[str | None, typer.Argument(help="One platform; without it, all of them.")] = None,
+) -> None:
+    """Print the platforms' rules, each with source and date."""
+    from capi_lab.platforms import described
+
+    typer.echo(described(name).rstrip())
+
+
 def main() -> None:
     """Run the command line; our own errors are printed as one line, exit code 2."""
     from capi_lab.errors import CapiLabError

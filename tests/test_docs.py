@@ -89,6 +89,13 @@ def test_glossary_explains_every_word() -> None:
             assert f"`{word}`" in page or f"| {word} |" in page, word
 
 
+def test_platforms_page_is_the_rules() -> None:
+    """docs/platforms.md is what the specs say today, word for word: `make docs`."""
+    assert text("docs/platforms.md") == cl.platforms.described()
+    for name in cl.PLATFORMS:
+        assert cl.platforms.described(name) in text("docs/platforms.md")
+
+
 def test_data_readme_counts_are_the_files() -> None:
     """Row counts and columns of the shipped files are those stated."""
     page = text("data/README.md")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from capi_lab.identity.phone import fast_plan
+from capi_lab.identity.text import PLACEHOLDERS
 
 __all__ = ["fast_query"]
 
@@ -43,6 +44,13 @@ _DIGITS = (
     "WHEN regexp_full_match(x, '[+(]?[0-9][0-9 ().-]{5,30}[0-9]') "
     "AND NOT contains(x, '(0)') AND NOT contains(x, '( ') AND NOT contains(x, ' )') "
     "THEN replace(replace(replace(replace(replace(x, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') END"
+)
+
+# Shorter than any digest, and nothing at the ends that could be trimmed.
+_NOTHING = ", ".join(f"'{word}'" for word in sorted(PLACEHOLDERS) if word.isalnum())
+_ID = (
+    "CASE WHEN regexp_full_match(x, '[A-Za-z0-9](?:[A-Za-z0-9_.@-]{0,28}[A-Za-z0-9])?') "
+    f"AND lower(x) NOT IN ({_NOTHING}) THEN x END"
 )
 
 
@@ -90,6 +98,8 @@ def fast_query(normaliser: str, country: str | None, table: str) -> str | None:
     """
     if normaliser in _EMAILS:
         first, then = _EMAILS[normaliser]
+    elif normaliser in {"id_verbatim", "id_trimmed"}:
+        first, then = _ID, "y"
     elif normaliser in {"phone_e164", "phone_digits"}:
         first, then = _DIGITS, _e164(country)
         then = f"substr({then}, 2)" if normaliser == "phone_digits" else then

@@ -9,10 +9,27 @@ from capi_lab.errors import UnknownNameError
 from capi_lab.platforms.meta import META
 from capi_lab.platforms.spec import Platform, PlatformSpec
 
-__all__ = ["PLATFORMS", "Platform", "PlatformSpec", "platform"]
+__all__ = ["PLATFORMS", "Platform", "PlatformSpec", "described", "platform"]
 
 PLATFORMS: Mapping[str, Platform] = MappingProxyType({one.spec.name: one for one in (META,)})
 """Every platform by name. A new one is a folder and its name here."""
+
+
+def described(name: str | None = None) -> str:
+    """Return the rules as Markdown: one platform's, or the whole page docs/platforms.md.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Raises
+    ------
+    UnknownNameError
+        No such platform.
+    """
+    from capi_lab.platforms.describe import describe, describe_all
+
+    return describe_all(one.spec for one in PLATFORMS.values()) if name is None else describe(platform(name).spec)
 
 
 def platform(name: str) -> Platform:

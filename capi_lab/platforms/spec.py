@@ -142,7 +142,14 @@ def fold_event_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A platform: its rules, and its wires by route."""
+    """A platform: its rules, and its wires.
+
+    Parameters
+    ----------
+    spec : PlatformSpec
+    wires : mapping
+        Route name to `Wire`.
+    """
 
     spec: PlatformSpec
     wires: Mapping[str, Wire] = field(default_factory=dict)

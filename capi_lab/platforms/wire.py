@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from capi_lab.platforms.rows import Rows
     from capi_lab.platforms.spec import PlatformSpec
 
 __all__ = [
@@ -142,10 +143,10 @@ class Wire(Protocol):
     def route(self) -> Route:
         """The facts of this one endpoint."""
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Turn conversions into requests of at most ``route.limits.batch_rows`` rows."""
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row before anything is sent."""
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:

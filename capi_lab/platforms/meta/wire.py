@@ -13,7 +13,16 @@ import pandas as pd
 from capi_lab.platforms.checks import Findings, age, bad_currency, bad_shape, bad_value, duplicates, none_of, utc
 from capi_lab.platforms.meta.spec import ACTION_SOURCES, SPEC, TOO_BROAD
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects, require
+from capi_lab.platforms.rows import (
+    Rows,
+    batches,
+    checked_settings,
+    collector_paused,
+    constant,
+    objects,
+    require,
+    wrapped,
+)
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -51,10 +60,10 @@ class MetaCapi:
         """The Conversions API's facts."""
         return SPEC.route("capi")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rules M01 to M12 are errors, M20 and on warnings."""
         chosen = checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         source, names = data.series("action_source"), pd.Series(data.event_names())
         web = (source == "web").to_numpy()
@@ -96,7 +105,7 @@ class MetaCapi:
             found.warn("M27", constant(True, len(data)), "test_event_code is set: the event still counts")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 1,000 events; see `validate` for what to mend first.
 
         Raises
@@ -105,14 +114,25 @@ class MetaCapi:
             A setting is missing, or a row lacks ``action_source``.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         require(data, "action_source")
+        with collector_paused():
+            events = self._events(data)
+        url = self.route.url.format(**chosen)
+        extra = {"test_event_code": chosen["test_event_code"]} if "test_event_code" in chosen else {}
+        headers = {"Content-Type": "application/json"}
+        return [
+            Request("POST", url, headers, {"data": events[part], **extra}, tuple(data.ids[part]))
+            for part in batches(len(data), self.route.limits.batch_rows)
+        ]
+
+    def _events(self, data: Rows) -> list[dict[str, Any]]:
         n = len(data)
         user: dict[str, list[Any]] = {}
         for key in SPEC.match_keys:
             values = data.key(key.source)
             # Digests go as lists, as in Meta's own samples: a person may have several.
-            user[key.field] = [None if v is None else [v] for v in values] if key.hashed else values
+            user[key.field] = wrapped(values) if key.hashed else values
         user |= {name: data.text(name) for name in _OWN_IDS}
         contents = [_contents(text) for text in data.text("items")]
         custom = {
@@ -122,7 +142,7 @@ class MetaCapi:
             "content_type": [None if c is None else "product" for c in contents],
             "contents": contents,
         }
-        events = objects(
+        return objects(
             {
                 "event_name": data.event_names(),
                 "event_time": data.times("event_time", self.route.time),
@@ -135,13 +155,6 @@ class MetaCapi:
             },
             n,
         )
-        url = self.route.url.format(**chosen)
-        extra = {"test_event_code": chosen["test_event_code"]} if "test_event_code" in chosen else {}
-        headers = {"Content-Type": "application/json"}
-        return [
-            Request("POST", url, headers, {"data": events[part], **extra}, tuple(data.ids[part]))
-            for part in batches(n, self.route.limits.batch_rows)
-        ]
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:
         """Read a reply: all rows share one fate, since one bad event sinks its batch.
