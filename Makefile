@@ -30,8 +30,20 @@ lint: $(STAMP)  ## ruff and strict mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## speed as ratios, measured in one run
-	$(BIN)/python benchmarks/run.py
+# The vendors' own packages are large and pin what they like: an environment of their own keeps ours plain.
+VENDORS := $(VENV)-conformance
+$(VENDORS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENDORS)
+	$(VENDORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,conformance]'
+	@touch $@
+
+conformance: $(VENDORS)/.installed  ## our bodies and digests against the vendors' own classes
+	$(VENDORS)/bin/python -m pytest -m conformance tests/conformance
+
+bench: $(VENDORS)/.installed  ## speed as ratios, measured in one run
+	$(VENDORS)/bin/python benchmarks/run.py
+	$(VENDORS)/bin/python benchmarks/identity.py
+	$(VENDORS)/bin/python benchmarks/wires.py
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
 	$(BIN)/python -m tests.fuzz
@@ -48,4 +60,4 @@ data: $(STAMP)  ## make the shipped sample again from its sources (data/README.m
 	$(BIN)/python data/make_cdnow.py
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENDORS) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
