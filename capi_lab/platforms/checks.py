@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from capi_lab.platforms.wire import Level, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Findings", "age", "bad_currency", "bad_shape", "bad_value", "duplicates", "none_of", "utc"]
+__all__ = ["Findings", "age", "bad_currency", "bad_shape", "bad_value", "duplicates", "none_of", "older_than", "utc"]
 
 _CURRENCY = r"[A-Z]{3}"
 
@@ -70,6 +70,13 @@ def age(rows: Rows, limits: Limits, now: pd.Timestamp) -> tuple[NDArray[np.bool_
         for name, longest in limits.max_age_of.items():
             most = most.mask(source == name, pd.Timedelta(longest))
     return _flags(lived > most), _flags(lived < -pd.Timedelta(limits.future))
+
+
+def older_than(rows: Rows, column: str, most: timedelta, now: pd.Timestamp) -> NDArray[np.bool_]:
+    """Say which rows have a time that lies further back than ``most``."""
+    if column not in rows.frame:
+        return np.zeros(len(rows), dtype=bool)
+    return _flags(now - rows.frame[column] > pd.Timedelta(most))
 
 
 def bad_currency(rows: Rows) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ All work is done column by column; only the last step, writing one object per ro
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -114,12 +115,12 @@ class Rows:
         return self._texts[name]
 
     def numbers(self, name: str) -> list[Any]:
-        """Return a number column as floats, None where missing; whole numbers stay floats."""
+        """Return a number column as floats, None where missing or infinite (JSON has no word for that)."""
         if name not in self.frame:
             return [None] * len(self.frame)
         values = self.frame[name].to_numpy(dtype="float64")
         listed: list[Any] = values.tolist()
-        for position in np.flatnonzero(np.isnan(values)).tolist():
+        for position in np.flatnonzero(~np.isfinite(values)).tolist():
             listed[position] = None
         return listed
 
@@ -175,6 +176,19 @@ class Rows:
             listed[position] = None
         return listed
 
+    def contents(self, names: Mapping[str, str]) -> list[Any]:
+        """Return the line items of every row under the platform's names, None where there is none to read.
+
+        Parameters
+        ----------
+        names : mapping
+            ``id``, and any of ``name``, ``quantity``, ``price``, to the platform's name for it.
+        """
+        texts = self.text("items")
+        # Many orders hold the same basket: each distinct text is parsed once, each row gets objects of its own.
+        read = {text: None if text is None else _line_items(text, names) for text in set(texts)}
+        return [None if (lines := read[text]) is None else [dict(line) for line in lines] for text in texts]
+
     def event_names(self) -> list[str]:
         """Return the platform's name of every event; a name it has no word for is passed on as it is."""
         names = self.frame["event_name"]
@@ -215,6 +229,51 @@ def wrapped(values: list[Any]) -> list[Any]:
     if None in values:
         return [None if value is None else [value] for value in values]
     return [[value] for value in values]
+
+
+def _line_items(text: str, names: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    """Read our line items (JSON text); a line without an id is left out, what is no list of items gives nothing."""
+    try:
+        lines = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found = []
+    for line in lines if isinstance(lines, list) else ():
+        if not isinstance(line, dict):
+            continue
+        one = {
+            "id": _word(line.get("id")),
+            "name": _word(line.get("name")),
+            "quantity": _whole(line.get("quantity")),
+            "price": _number(line.get("price")),
+        }
+        if one["id"] is not None:
+            found.append({theirs: one[ours] for ours, theirs in names.items() if one[ours] is not None})
+    return found or None
+
+
+def _word(value: Any) -> str | None:
+    """Return text; a number is an id that lost its quotes. Empty text, and what is neither, is nothing."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    return str(value) or None
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, given as such or as text."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number, however it was written."""
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def objects(columns: Mapping[str, Sequence[Any]], n: int) -> list[dict[str, Any]]:

@@ -87,6 +87,8 @@ class PlatformSpec:
         The default one first.
     sources : mapping
         Field name to its `Source`; a test demands one for each fact.
+    aliases : mapping
+        The platform's former names to canonical event names: understood when read, never sent.
     """
 
     name: str
@@ -98,9 +100,11 @@ class PlatformSpec:
     windows: tuple[AttributionWindow, ...]
     routes: tuple[Route, ...]
     sources: Mapping[str, Source]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "event_names", MappingProxyType(dict(self.event_names)))
+        object.__setattr__(self, "aliases", MappingProxyType(dict(self.aliases)))
         object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
 
     def route(self, name: str | None = None) -> Route:
@@ -130,8 +134,9 @@ class PlatformSpec:
 
     @property
     def reported_names(self) -> Mapping[str, str]:
-        """Folded reported name to canonical name; canonical names themselves are understood too."""
+        """Folded reported name to canonical name; canonical names themselves and former ones are understood too."""
         names = {fold_event_name(canonical): canonical for canonical in self.event_names}
+        names |= {fold_event_name(former): canonical for former, canonical in self.aliases.items()}
         return names | {fold_event_name(ours): canonical for canonical, ours in self.event_names.items()}
 
 

@@ -6,7 +6,7 @@ network and no credential.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -36,6 +36,7 @@ __all__ = [
     "from_rule",
     "retry_after",
     "safe_text",
+    "without_named",
 ]
 
 
@@ -203,6 +204,23 @@ def all_rows(
 ) -> list[Outcome]:
     """Give every row of a request the same outcome."""
     return [Outcome(row_id, status, code, message, wait) for row_id in request.row_ids]
+
+
+def without_named(request: Request, positions: Collection[int], code: str, message: str) -> list[Outcome]:
+    """Judge a batch that was refused for the rows at ``positions``: those are rejected, the others may go again.
+
+    Positions outside the request name nobody: then no row is known to be free of fault, and all are rejected.
+    """
+    named = {at for at in positions if 0 <= at < len(request.row_ids)}
+    if not named:
+        return all_rows(request, OutcomeStatus.REJECTED, code, message)
+    other = "refused only because of another row of the request: send it again without that one"
+    return [
+        Outcome(row_id, OutcomeStatus.REJECTED, code, message)
+        if at in named
+        else Outcome(row_id, OutcomeStatus.RETRY, code, other)
+        for at, row_id in enumerate(request.row_ids)
+    ]
 
 
 def from_rule(

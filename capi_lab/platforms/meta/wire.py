@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from capi_lab.platforms.checks import Findings, age, bad_currency, bad_shape, bad_value, duplicates, none_of, utc
+from capi_lab.platforms.checks import (
+    Findings,
+    age,
+    bad_currency,
+    bad_shape,
+    bad_value,
+    duplicates,
+    none_of,
+    older_than,
+    utc,
+)
 from capi_lab.platforms.meta.spec import ACTION_SOURCES, SPEC, TOO_BROAD
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import (
@@ -88,16 +97,12 @@ class MetaCapi:
         found.warn("M20", ~data.has("event_id"), "no event_id: a browser copy would be counted as well")
         found.warn("M21", _in_seconds(data), "fbc holds seconds where milliseconds belong")
         found.warn("M22", bad_shape(data, SPEC.click_id("fbp")), "fbp does not look like one")
-        late = (clock - data.series("event_time")) > pd.Timedelta(hours=2)
-        found.warn("M23", late.to_numpy() & ~old, "older than 2 hours: of less use for delivery")
+        late = older_than(data, "event_time", timedelta(hours=2), clock)
+        found.warn("M23", late & ~old, "older than 2 hours: of less use for delivery")
         found.warn("M24", duplicates(data, ("event_name", "event_id")), "repeats event name and id of an earlier row")
-        stale = (
-            clock - data.series("click_time") > pd.Timedelta(limits.click_max_age)
-            if data.has("click_time").any()
-            else None
-        )
-        if stale is not None:
-            found.warn("M25", data.has("fbc") & stale.to_numpy(), "the click is older than 90 days")
+        if limits.click_max_age is not None:
+            stale = older_than(data, "click_time", limits.click_max_age, clock)
+            found.warn("M25", data.has("fbc") & stale, "the click is older than 90 days")
         for key in _KEYS:
             unusable = data.has(key) & ~data.has_key(key)
             found.warn("M26", unusable, f"{key} is there but cannot be used as it is")
@@ -134,7 +139,7 @@ class MetaCapi:
             # Digests go as lists, as in Meta's own samples: a person may have several.
             user[key.field] = wrapped(values) if key.hashed else values
         user |= {name: data.text(name) for name in _OWN_IDS}
-        contents = [_contents(text) for text in data.text("items")]
+        contents = data.contents({"id": "id", "quantity": "quantity", "price": "item_price"})
         custom = {
             "value": data.numbers("value"),
             "currency": data.text("currency"),
@@ -205,29 +210,3 @@ def _too_broad(data: Rows) -> NDArray[np.bool_]:
 def _in_seconds(data: Rows) -> NDArray[np.bool_]:
     fbc = data.series("fbc")
     return np.asarray(fbc.notna() & fbc.str.fullmatch(r"fb\.\d+\.\d{10}\..*"), dtype=bool)
-
-
-def _contents(items: str | None) -> list[dict[str, Any]] | None:
-    """Turn our line items (JSON text) into Meta's; what is no list of items gives nothing."""
-    if items is None:
-        return None
-    try:
-        lines = json.loads(items)
-    except ValueError:
-        return None
-    if not isinstance(lines, list):
-        return None
-    contents = []
-    for line in lines:
-        if isinstance(line, dict) and line.get("id"):
-            one = {"id": str(line["id"]), "quantity": line.get("quantity"), "item_price": _number(line.get("price"))}
-            contents.append({name: value for name, value in one.items() if value is not None})
-    return contents or None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
