@@ -8,10 +8,11 @@ from types import MappingProxyType
 from capi_lab.errors import UnknownNameError
 from capi_lab.platforms.meta import META
 from capi_lab.platforms.spec import Platform, PlatformSpec
+from capi_lab.platforms.tiktok import TIKTOK
 
 __all__ = ["PLATFORMS", "Platform", "PlatformSpec", "described", "platform"]
 
-PLATFORMS: Mapping[str, Platform] = MappingProxyType({one.spec.name: one for one in (META,)})
+PLATFORMS: Mapping[str, Platform] = MappingProxyType({one.spec.name: one for one in (META, TIKTOK)})
 """Every platform by name. A new one is a folder and its name here."""
 
 
