@@ -13,6 +13,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SETTINGS: dict[tuple[str, str], dict[str, str]] = {
     ("meta", "capi"): {"dataset_id": "1234567890"},
     ("tiktok", "events_api"): {"event_source_id": "C0EXAMPLEPIXEL00000"},
+    ("linkedin", "capi"): {"conversion_id": "104012"},
 }
 
 ROUTES = [(name, route) for name, platform in cl.PLATFORMS.items() for route in platform.wires]
