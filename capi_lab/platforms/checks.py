@@ -18,9 +18,23 @@ from capi_lab.platforms.wire import Level, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Findings", "age", "bad_currency", "bad_shape", "bad_value", "duplicates", "none_of", "older_than", "utc"]
+__all__ = [
+    "Findings",
+    "age",
+    "bad_currency",
+    "bad_shape",
+    "bad_url",
+    "bad_value",
+    "before_click",
+    "duplicates",
+    "none_of",
+    "older_than",
+    "stale_click",
+    "utc",
+]
 
 _CURRENCY = r"[A-Z]{3}"
+_URL = r"(?i:https?)://[^\s/?#]+\S*"
 
 
 def utc(now: datetime) -> pd.Timestamp:
@@ -97,6 +111,26 @@ def bad_shape(rows: Rows, rule: ClickIdRule) -> NDArray[np.bool_]:
     """Say which click or browser ids do not look like a whole one."""
     value = rows.series(rule.param)
     return _flags(value.notna() & ~value.str.fullmatch(rule.pattern))
+
+
+def bad_url(rows: Rows, name: str) -> NDArray[np.bool_]:
+    """Say which URLs of a column are not absolute http or https ones."""
+    url = rows.series(name)
+    return _flags(url.notna() & ~url.str.fullmatch(_URL))
+
+
+def stale_click(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:
+    """Say which clicks are older than the platform can use; a click of unknown time is not."""
+    if limits.click_max_age is None or not rows.has("click_time").any():
+        return np.zeros(len(rows), dtype=bool)
+    return _flags(now - rows.series("click_time") > pd.Timedelta(limits.click_max_age))
+
+
+def before_click(rows: Rows) -> NDArray[np.bool_]:
+    """Say which conversions happened before their click."""
+    if not rows.has("click_time").any():
+        return np.zeros(len(rows), dtype=bool)
+    return _flags(rows.series("event_time") < rows.series("click_time"))
 
 
 def none_of(rows: Rows, keys: Sequence[str] = (), columns: Sequence[str] = ()) -> NDArray[np.bool_]:
