@@ -8,12 +8,15 @@ from types import MappingProxyType
 from capi_lab.errors import UnknownNameError
 from capi_lab.platforms.linkedin import LINKEDIN
 from capi_lab.platforms.meta import META
+from capi_lab.platforms.microsoft import MICROSOFT
 from capi_lab.platforms.spec import Platform, PlatformSpec
 from capi_lab.platforms.tiktok import TIKTOK
 
 __all__ = ["PLATFORMS", "Platform", "PlatformSpec", "described", "platform"]
 
-PLATFORMS: Mapping[str, Platform] = MappingProxyType({one.spec.name: one for one in (META, TIKTOK, LINKEDIN)})
+PLATFORMS: Mapping[str, Platform] = MappingProxyType(
+    {one.spec.name: one for one in (META, TIKTOK, MICROSOFT, LINKEDIN)}
+)
 """Every platform by name. A new one is a folder and its name here."""
 
 

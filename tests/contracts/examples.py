@@ -14,6 +14,12 @@ SETTINGS: dict[tuple[str, str], dict[str, str]] = {
     ("meta", "capi"): {"dataset_id": "1234567890"},
     ("tiktok", "events_api"): {"event_source_id": "C0EXAMPLEPIXEL00000"},
     ("linkedin", "capi"): {"conversion_id": "104012"},
+    ("microsoft", "offline"): {
+        "conversion_name": "Web purchase",
+        "customer_id": "1234567",
+        "customer_account_id": "7654321",
+    },
+    ("microsoft", "uet"): {"tag_id": "187654321"},
 }
 
 ROUTES = [(name, route) for name, platform in cl.PLATFORMS.items() for route in platform.wires]
