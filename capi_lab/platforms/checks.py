@@ -121,9 +121,9 @@ def bad_url(rows: Rows, name: str) -> NDArray[np.bool_]:
 
 def stale_click(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:
     """Say which clicks are older than the platform can use; a click of unknown time is not."""
-    if limits.click_max_age is None or not rows.has("click_time").any():
+    if limits.click_max_age is None:
         return np.zeros(len(rows), dtype=bool)
-    return _flags(now - rows.series("click_time") > pd.Timedelta(limits.click_max_age))
+    return older_than(rows, "click_time", limits.click_max_age, now)
 
 
 def before_click(rows: Rows) -> NDArray[np.bool_]:

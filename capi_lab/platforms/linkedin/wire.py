@@ -25,7 +25,7 @@ from capi_lab.platforms.checks import (
 )
 from capi_lab.platforms.linkedin.spec import HASHED_NAMES_SINCE, ID_TYPES, SPEC, VERSION_MONTHS
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -66,10 +66,10 @@ class LinkedinCapi:
         """The Conversions API's facts."""
         return SPEC.route("capi")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rules L01 to L06 are errors, L20 and on warnings."""
         chosen = checked_settings(self.route, settings)
-        data, clock = Rows(rows, SPEC), utc(now)
+        data, clock = Rows.of(rows, SPEC), utc(now)
         found = Findings(data.ids)
         named = _both_names(data, chosen["version"])
         alone = none_of(data, ("email", "client_ip"), ("li_fat_id",)) & ~named
@@ -99,7 +99,8 @@ class LinkedinCapi:
         found.warn("L29", late & ~old, "older than a day: LinkedIn wants conversions within one")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 5,000 events; see `validate` for what to mend first.
 
         Raises
@@ -108,7 +109,7 @@ class LinkedinCapi:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         n = len(data)
         user: dict[str, list[Any]] = {
             "userIds": _user_ids(data),

@@ -18,6 +18,7 @@ from capi_lab.platforms.checks import (
     duplicates,
     none_of,
     older_than,
+    stale_click,
     utc,
 )
 from capi_lab.platforms.meta.spec import ACTION_SOURCES, SPEC, TOO_BROAD
@@ -100,9 +101,7 @@ class MetaCapi:
         late = older_than(data, "event_time", timedelta(hours=2), clock)
         found.warn("M23", late & ~old, "older than 2 hours: of less use for delivery")
         found.warn("M24", duplicates(data, ("event_name", "event_id")), "repeats event name and id of an earlier row")
-        if limits.click_max_age is not None:
-            stale = older_than(data, "click_time", limits.click_max_age, clock)
-            found.warn("M25", data.has("fbc") & stale, "the click is older than 90 days")
+        found.warn("M25", data.has("fbc") & stale_click(data, limits, clock), "the click is older than 90 days")
         for key in _KEYS:
             unusable = data.has(key) & ~data.has_key(key)
             found.warn("M26", unusable, f"{key} is there but cannot be used as it is")
@@ -110,6 +109,7 @@ class MetaCapi:
             found.warn("M27", constant(True, len(data)), "test_event_code is set: the event still counts")
         return found.problems()
 
+    @collector_paused()
     def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 1,000 events; see `validate` for what to mend first.
 
@@ -121,8 +121,7 @@ class MetaCapi:
         chosen = checked_settings(self.route, settings)
         data = Rows.of(rows, SPEC)
         require(data, "action_source")
-        with collector_paused():
-            events = self._events(data)
+        events = self._events(data)
         url = self.route.url.format(**chosen)
         extra = {"test_event_code": chosen["test_event_code"]} if "test_event_code" in chosen else {}
         headers = {"Content-Type": "application/json"}

@@ -25,7 +25,7 @@ from capi_lab.platforms.microsoft.codes import NUMBER_OF
 from capi_lab.platforms.microsoft.offline_spec import MAX_VALUE
 from capi_lab.platforms.microsoft.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -63,10 +63,10 @@ class MicrosoftOffline:
         """The offline conversions' facts."""
         return SPEC.route("offline")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rules O01 to O07 are errors, O20 and on warnings."""
         checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         clicks = click_ids(data.text("msclkid"), dashed=False)
         clicked = np.array([one is not None for one in clicks], dtype=bool)
@@ -98,7 +98,8 @@ class MicrosoftOffline:
         found.warn("O27", bare, "value without currency: counted in the goal's own")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 1,000 conversions; see `validate` for what to mend first.
 
         Raises
@@ -111,7 +112,7 @@ class MicrosoftOffline:
         The same row always gives the same body: a resend with another time string would count again.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         n = len(data)
         conversions = objects(
             {

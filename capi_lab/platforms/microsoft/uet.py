@@ -25,7 +25,7 @@ from capi_lab.platforms.microsoft.clickid import click_ids
 from capi_lab.platforms.microsoft.spec import SPEC
 from capi_lab.platforms.microsoft.uet_spec import DETAILS_LISTED, USER_FIELDS
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, line_items, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -62,10 +62,10 @@ class MicrosoftUet:
         """The UET Conversions API's facts."""
         return SPEC.route("uet")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rules U01 to U07 are errors, U20 and on warnings."""
         chosen = checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         clicked = np.array([one is not None for one in click_ids(data.text("msclkid"), dashed=True)], dtype=bool)
         old, ahead = age(data, limits, clock)
@@ -92,7 +92,8 @@ class MicrosoftUet:
         found.warn("U27", before_click(data), "earlier than its click: accepted, but never a conversion")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 1,000 custom events; see `validate` for what to mend first.
 
         Raises
@@ -101,7 +102,7 @@ class MicrosoftUet:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         n = len(data)
         user = {"msclkid": click_ids(data.text("msclkid"), dashed=True)} | {
             field: data.key(key) for key, field in USER_FIELDS.items()
@@ -111,7 +112,7 @@ class MicrosoftUet:
             "transactionId": data.ids,
             "value": data.numbers("value"),
             "currency": data.text("currency"),
-            "items": [line_items(text, _ITEM) for text in data.text("items")],
+            "items": data.contents(_ITEM),
         }
         words = SPEC.consent.words
         events = objects(

@@ -22,7 +22,7 @@ from capi_lab.platforms.checks import (
     utc,
 )
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects, wrapped
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.tiktok.spec import ACTION_SOURCES, CURRENCIES, LISTS, OFFLINE_KEYS, SPEC
 from capi_lab.platforms.wire import (
@@ -67,10 +67,10 @@ class TiktokEventsApi:
         """The Events API's facts."""
         return SPEC.route("events_api")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rules T01 to T09 are errors, T20 and on warnings."""
         chosen = checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         web = chosen["event_source"] == "web"
         names = pd.Series(data.event_names(), index=data.frame.index, dtype="str")
@@ -117,7 +117,8 @@ class TiktokEventsApi:
             found.warn("T31", data.has("ttclid") & stale, "the click is older than 28 days")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 1,000 events; see `validate` for what to mend first.
 
         Raises
@@ -126,13 +127,13 @@ class TiktokEventsApi:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         n, web = len(data), chosen["event_source"] == "web"
         user: dict[str, list[Any]] = {}
         for key in SPEC.match_keys:
             if web or key.source in OFFLINE_KEYS:
                 values = data.key(key.source)
-                user[key.field] = [v and [v] for v in values] if key.source in LISTS else values
+                user[key.field] = wrapped(values) if key.source in LISTS else values
         page: dict[str, list[Any]] = {}
         if web:
             user |= {name: data.text(name) for name in _OWN_IDS}
