@@ -70,6 +70,10 @@ class MergeRule:
     fill_together : bool
         ``fill`` applies only if the kept event lacks *all* of those columns.
     across_channels_only : bool
+        Only from an event of the other channel.
+    from_channel : Channel or None
+        Only a dropped event of this channel gives anything (Google: the server's value replaces the tag's, a second
+        tag event gives nothing); None for either.
     """
 
     within: timedelta | None
@@ -77,6 +81,7 @@ class MergeRule:
     replace: tuple[str, ...] = ()
     fill_together: bool = False
     across_channels_only: bool = True
+    from_channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,12 @@ def replies() -> list[pytest.param]:
 
 @pytest.mark.parametrize(("path", "case"), replies())
 def test_replies_become_exactly_these_outcomes(path: Path, case: dict[str, object]) -> None:
-    """A canned reply settles each row with status and code, and retry_after where there is one."""
+    """A canned reply settles each row with status and code, and retry_after where there is one.
+
+    ``request`` is the body it answers, where that matters (a check only, say).
+    """
     expected = case["outcomes"]
-    request = Request("POST", "https://x", {}, None, tuple(str(i) for i in range(len(expected))))
+    request = Request("POST", "https://x", {}, case.get("request"), tuple(str(i) for i in range(len(expected))))
     reply = Reply(case["status"], case.get("headers", {}), case.get("json"))
     outcomes = wire_of(*route_of(path)).decode(reply, request)
     found = [[str(o.status), o.code] + ([o.retry_after] if o.retry_after is not None else []) for o in outcomes]
