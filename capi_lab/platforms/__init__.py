@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from capi_lab.errors import UnknownNameError
+from capi_lab.platforms.google import GOOGLE
 from capi_lab.platforms.linkedin import LINKEDIN
 from capi_lab.platforms.meta import META
 from capi_lab.platforms.microsoft import MICROSOFT
@@ -15,7 +16,7 @@ from capi_lab.platforms.tiktok import TIKTOK
 __all__ = ["PLATFORMS", "Platform", "PlatformSpec", "described", "platform"]
 
 PLATFORMS: Mapping[str, Platform] = MappingProxyType(
-    {one.spec.name: one for one in (META, TIKTOK, MICROSOFT, LINKEDIN)}
+    {one.spec.name: one for one in (META, GOOGLE, TIKTOK, MICROSOFT, LINKEDIN)}
 )
 """Every platform by name. A new one is a folder and its name here."""
 

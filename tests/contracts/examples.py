@@ -12,6 +12,8 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 SETTINGS: dict[tuple[str, str], dict[str, str]] = {
     ("meta", "capi"): {"dataset_id": "1234567890"},
+    ("google", "data_manager"): {"customer_id": "1234567890", "conversion_action_id": "777111122"},
+    ("google", "ads_api"): {"customer_id": "1234567890", "conversion_action_id": "777111122"},
     ("tiktok", "events_api"): {"event_source_id": "C0EXAMPLEPIXEL00000"},
     ("linkedin", "capi"): {"conversion_id": "104012"},
     ("microsoft", "offline"): {

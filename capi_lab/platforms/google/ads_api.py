@@ -1,0 +1,278 @@
+"""The Google Ads API: clicks and enhancements to bodies, partial failures to outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from capi_lab.platforms.checks import Findings, utc
+from capi_lab.platforms.google.ads_spec import (
+    BRAID_WITH_USER_DATA,
+    CONSENT_WORDS,
+    ENHANCEMENT_MAX_AGE,
+    ENVIRONMENTS,
+    METHODS,
+)
+from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address
+from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, denied, people, withheld
+from capi_lab.platforms.google.replies import (
+    NOTHING_RECORDED,
+    best,
+    judged,
+    reasons,
+    refused,
+    rows_named,
+    validated_only,
+)
+from capi_lab.platforms.google.spec import SPEC
+from capi_lab.platforms.route import OutcomeStatus, Route
+from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects
+from capi_lab.platforms.spec import PlatformSpec
+from capi_lab.platforms.wire import (
+    Outcome,
+    Problem,
+    Reply,
+    Request,
+    all_rows,
+    as_dict,
+    as_int,
+    as_list,
+    by_http_status,
+    safe_text,
+)
+
+__all__ = ["GoogleAdsApi"]
+
+_LISTS = ("conversions", "conversion_adjustments", "conversionAdjustments")
+_FIRST_PARTY = {"userIdentifierSource": "FIRST_PARTY"}
+_ADDRESS = {
+    "first_name": "hashedFirstName",
+    "last_name": "hashedLastName",
+    "country": "countryCode",
+    "postal_code": "postalCode",
+}
+# A row with several errors: what no resend mends comes first.
+_WORST = (OutcomeStatus.REJECTED, OutcomeStatus.RETRY, OutcomeStatus.ACCEPTED)
+
+
+class GoogleAdsApi:
+    """Wire of route ``ads_api``."""
+
+    @property
+    def spec(self) -> PlatformSpec:
+        """Google's facts."""
+        return SPEC
+
+    @property
+    def route(self) -> Route:
+        """The Google Ads API's facts."""
+        return SPEC.route("ads_api")
+
+    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+        """Say what is wrong with each row; rule ids are explained in `google.checks`."""
+        chosen = checked_settings(self.route, settings)
+        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        found = Findings(data.ids)
+        if chosen["operation"] == "enhancement":
+            limits = replace(limits, max_age=ENHANCEMENT_MAX_AGE)
+            self._check_enhancement(found, data, chosen, clock)
+        else:
+            check_clicks(found, data, limits, chosen, clock)
+            self._check_click(found, data, chosen)
+        check_rows(found, data, limits, chosen, clock)
+        # Google refuses all copies of an id that is twice in a request, the first one included.
+        check_repeats(found, data, chosen, error=True)
+        return found.problems()
+
+    def _check_click(self, found: Findings, data: Rows, chosen: Mapping[str, str]) -> None:
+        clicked = np.logical_or.reduce([data.has(name) for name in CLICK_IDS])
+        person = data.has_key("email") | data.has_key("phone")
+        known = clicked | person
+        found.error("G11", ~known, "neither click id nor usable e-mail or phone")
+        found.error("G10", ~data.has(chosen["transaction_id"]) & ~data.has("gclid"), "no resend would be safe")
+        found.warn("A04", full_address(data) & ~person, "an address is not taken by click uploads and left out")
+        found.warn("W05", ~data.has("consent_ad_user_data"), "consent is missing: in the EEA that counts as denied")
+        if not BRAID_WITH_USER_DATA.value:
+            braid = clicked & ~data.has("gclid")
+            found.warn("A09", braid & person, "e-mail and phone are left out beside a gbraid or wbraid")
+
+    def _check_enhancement(self, found: Findings, data: Rows, chosen: Mapping[str, str], clock: pd.Timestamp) -> None:
+        known = data.has_key("email") | data.has_key("phone") | full_address(data)
+        source, lived = data.series("action_source"), clock - data.series("event_time")
+        found.error("A05", ~data.has(chosen["transaction_id"]), "an enhancement needs the tag's order id")
+        found.error("G11", ~known, "no usable e-mail, phone or full address to enhance with")
+        found.error("G09", (source.notna() & (source != "web")).to_numpy(), "only web conversions can be enhanced")
+        late = (lived > pd.Timedelta(hours=24)) & (lived <= ENHANCEMENT_MAX_AGE)
+        found.warn("W19", late.to_numpy(), "older than 24 hours: Google wants enhancements sooner")
+
+    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+        """Write requests of at most 2,000 rows; see `validate` for what to mend first.
+
+        Raises
+        ------
+        InputError
+            A setting is missing.
+
+        Notes
+        -----
+        Of a person who denied the use of their data only click id, order id and refusal go out.
+        """
+        chosen = checked_settings(self.route, settings)
+        data = Rows(rows, SPEC)
+        if chosen["operation"] == "enhancement":
+            name, written = "conversionAdjustments", self._enhancements(data, chosen)
+        else:
+            name, written = "conversions", self._clicks(data, chosen)
+        url = self.route.url.format(**(chosen | {"operation": METHODS[chosen["operation"]]}))
+        headers = {"Content-Type": "application/json"}
+        if "login_customer_id" in chosen:
+            headers["login-customer-id"] = chosen["login_customer_id"]
+        extra = {"validateOnly": True} if chosen["validate_only"] == "true" else {}
+        return [
+            Request("POST", url, headers, {name: written[part], "partialFailure": True, **extra}, tuple(data.ids[part]))
+            for part in batches(len(data), self.route.limits.batch_rows)
+        ]
+
+    def _clicks(self, data: Rows, chosen: Mapping[str, str]) -> list[dict[str, Any]]:
+        n = len(data)
+        no = denied(data)
+        if not BRAID_WITH_USER_DATA.value:
+            no = no | ((data.has("gbraid") | data.has("wbraid")) & ~data.has("gclid"))
+        members = {
+            "hashedEmail": withheld(data.key("email"), no),
+            "hashedPhoneNumber": withheld(data.key("phone"), no),
+        }
+        words = [CONSENT_WORDS.get(word) for word in data.text("consent_ad_user_data")]
+        return objects(
+            {
+                "conversionAction": constant(_action(chosen), n),
+                "conversionDateTime": data.times("event_time", self.route.time),
+                "conversionValue": data.numbers("value"),
+                "currencyCode": data.text("currency"),
+                "orderId": data.text(chosen["transaction_id"]),
+                **click_ids(data, chosen["click_id_policy"]),
+                "conversionEnvironment": [ENVIRONMENTS.get(source) for source in data.text("action_source")],
+                "consent": [None if word is None else {"adUserData": word} for word in words],
+                "userIdentifiers": people(members, _FIRST_PARTY, n),
+            },
+            n,
+        )
+
+    def _enhancements(self, data: Rows, chosen: Mapping[str, str]) -> list[dict[str, Any]]:
+        n, no = len(data), denied(data)
+        user = people(
+            {
+                "hashedEmail": withheld(data.key("email"), no),
+                "hashedPhoneNumber": withheld(data.key("phone"), no),
+                "addressInfo": withheld(addresses(data, _ADDRESS), no),
+            },
+            _FIRST_PARTY,
+            n,
+        )
+        nobody = np.array([one is None for one in user], dtype=bool)
+        pairs = objects(
+            {"gclid": data.text("gclid"), "conversionDateTime": data.times("event_time", self.route.time)}, n
+        )
+        return objects(
+            {
+                "conversionAction": constant(_action(chosen), n),
+                "adjustmentType": constant("ENHANCEMENT", n),
+                "orderId": data.text(chosen["transaction_id"]),
+                "adjustmentDateTime": constant(chosen.get("adjustment_time"), n),
+                "gclidDateTimePair": pairs if chosen["conversion_time"] == "true" else constant(None, n),
+                # Without identifiers beside it a browser would be refused.
+                "userAgent": withheld(data.key("user_agent"), nobody),
+                "userIdentifiers": user,
+            },
+            n,
+        )
+
+    def decode(self, reply: Reply, request: Request) -> list[Outcome]:
+        """Read a reply: HTTP 200 even where rows fail, each failed row named by its index.
+
+        Notes
+        -----
+        Rows without an error count as taken only where ``results`` has a filled slot for each: a failed row's slot is
+        empty, and some failed rows are echoed, so that errors are asked first.
+        """
+        body = as_dict(reply.json)
+        error = as_dict(body.get("error"))
+        if error:
+            named, whole, _ = self._errors(error, request)
+            first = {row: codes[0] for row, codes in named.items()}
+            return refused(self.route, first, whole, reasons(error), reply, request)
+        if not 200 <= reply.status < 300 or not isinstance(reply.json, dict):
+            return by_http_status(reply, request)
+        named, whole, lost = self._errors(as_dict(body.get("partialFailureError")), request)
+        found = {row: self._worst(request.row_ids[row], codes, reply) for row, codes in named.items()}
+        if whole:
+            code = best(self.route, whole)
+            others = [judged(self.route, row_id, code, reply) for row_id in request.row_ids]
+        elif lost:
+            others = all_rows(request, OutcomeStatus.UNKNOWN, "", "the reply names rows that were not in the request")
+        elif validated_only(request):
+            others = all_rows(request, OutcomeStatus.UNKNOWN, "validate_only", NOTHING_RECORDED)
+        else:
+            others = _by_slot(as_list(body.get("results")), reply, request)
+        return rows_named(request, found, others)
+
+    def _worst(self, row_id: str, codes: list[str], reply: Reply) -> Outcome:
+        found = [judged(self.route, row_id, code, reply) for code in codes]
+        return min(found, key=lambda one: (_WORST.index(one.status), -(one.retry_after or 0)))
+
+    def _errors(self, status: Mapping[str, Any], request: Request) -> tuple[dict[int, list[str]], list[str], bool]:
+        """Read every error of every failure: codes by row, codes of no row, and whether rows are named that are not.
+
+        One failure holds the errors of all rows; the status' own message is the first error's only.
+        """
+        named: dict[int, list[str]] = {}
+        whole: list[str] = []
+        lost = False
+        for failure in map(as_dict, as_list(status.get("details"))):
+            for one in map(as_dict, as_list(failure.get("errors"))):
+                code = _code(one)
+                row = self._index(one, code)
+                if row is None:
+                    whole.append(code)
+                elif 0 <= row < len(request.row_ids):
+                    named.setdefault(row, []).append(code)
+                else:
+                    lost = True
+        return named, whole, lost
+
+    def _index(self, error: Mapping[str, Any], code: str) -> int | None:
+        """Return the row an error is about, None for an error of the whole request."""
+        for element in map(as_dict, as_list(as_dict(error.get("location")).get("fieldPathElements"))):
+            if element.get("fieldName") in _LISTS:
+                if "index" in element:
+                    index = as_int(element["index"])
+                    return -1 if index is None else index
+                rule = self.route.status_of(code)
+                # Index 0 may be left out; but "too many conversions" names the list and no row.
+                return 0 if rule is None or rule.row_fault else None
+        return None
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    """Return the reason of one error, whichever family it is of."""
+    return next((text for value in as_dict(error.get("errorCode")).values() if (text := safe_text(value))), "")
+
+
+def _by_slot(results: Any, reply: Reply, request: Request) -> list[Outcome]:
+    if len(results) != len(request.row_ids):
+        return by_http_status(reply, request)
+    return [
+        Outcome(row_id, OutcomeStatus.ACCEPTED)
+        if as_dict(slot)
+        else Outcome(row_id, OutcomeStatus.UNKNOWN, "", "the reply neither takes the row nor says why not")
+        for row_id, slot in zip(request.row_ids, results, strict=True)
+    ]
+
+
+def _action(chosen: Mapping[str, str]) -> str:
+    return f"customers/{chosen['customer_id']}/conversionActions/{chosen['conversion_action_id']}"
