@@ -31,7 +31,7 @@ from capi_lab.platforms.google.replies import (
 )
 from capi_lab.platforms.google.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -73,10 +73,10 @@ class GoogleAdsApi:
         """The Google Ads API's facts."""
         return SPEC.route("ads_api")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rule ids are explained in `google.checks`."""
         chosen = checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         if chosen["operation"] == "enhancement":
             limits = replace(limits, max_age=ENHANCEMENT_MAX_AGE)
@@ -110,7 +110,8 @@ class GoogleAdsApi:
         late = (lived > pd.Timedelta(hours=24)) & (lived <= ENHANCEMENT_MAX_AGE)
         found.warn("W19", late.to_numpy(), "older than 24 hours: Google wants enhancements sooner")
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 2,000 rows; see `validate` for what to mend first.
 
         Raises
@@ -123,7 +124,7 @@ class GoogleAdsApi:
         Of a person who denied the use of their data only click id, order id and refusal go out.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         if chosen["operation"] == "enhancement":
             name, written = "conversionAdjustments", self._enhancements(data, chosen)
         else:

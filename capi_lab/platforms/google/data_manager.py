@@ -17,7 +17,7 @@ from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_id
 from capi_lab.platforms.google.replies import NOTHING_RECORDED, reasons, refused, rows_named, validated_only
 from capi_lab.platforms.google.spec import ACTION_SOURCES, SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, objects, require
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, objects, require
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -55,10 +55,10 @@ class GoogleDataManager:
         """The Data Manager API's facts."""
         return SPEC.route("data_manager")
 
-    def validate(self, rows: pd.DataFrame, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
+    def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
         """Say what is wrong with each row; rule ids are explained in `google.checks`."""
         chosen = checked_settings(self.route, settings)
-        data, limits, clock = Rows(rows, SPEC), self.route.limits, utc(now)
+        data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         check_rows(found, data, limits, chosen, clock)
         check_clicks(found, data, limits, chosen, clock)
@@ -81,7 +81,8 @@ class GoogleDataManager:
             found.warn("W05", ~data.has(column), f"{column} is missing: in the EEA that counts as denied")
         return found.problems()
 
-    def encode(self, rows: pd.DataFrame, settings: Mapping[str, str]) -> list[Request]:
+    @collector_paused()
+    def encode(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str]) -> list[Request]:
         """Write requests of at most 2,000 events; see `validate` for what to mend first.
 
         Raises
@@ -95,7 +96,7 @@ class GoogleDataManager:
         no browser.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows(rows, SPEC)
+        data = Rows.of(rows, SPEC)
         require(data, "action_source")
         n, no = len(data), denied(data)
         user = people(
