@@ -14,7 +14,8 @@ from capi_lab.engine import TableLike, as_table, materialise, same_backend, to_f
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.rules import DedupRule
-from capi_lab.reconcile.dedup import dedup_readings, mark, replayed, window_of
+from capi_lab.reconcile.by_key import microseconds
+from capi_lab.reconcile.dedup import dedup_readings, mark
 from capi_lab.reconcile.link import linked
 from capi_lab.tables import CONVERSIONS, EVENTS
 from capi_lab.words import Channel, DropReason, Outcome, PairCause
@@ -35,6 +36,8 @@ class Reconciled:
         The results where they lie; `events`, `conversions` and `pairs` are the same in pandas.
     report_table : Ibis table
         The events as they came, for `readings`.
+    route : str or None
+        Whose rule, where the platform's routes differ.
     left_out : int
         Events that belong to other platforms and take no part.
     order : dict
@@ -47,6 +50,7 @@ class Reconciled:
     conversion_table: ibis.Table
     pair_table: ibis.Table
     report_table: ibis.Table | None = None
+    route: str | None = None
     left_out: int = 0
     order: Mapping[str, pd.Series] = field(default_factory=dict)
 
@@ -76,7 +80,7 @@ class Reconciled:
         """Events kept under both readings of what the platform does not document; see `capi_lab.dedup_readings`."""
         if self.report_table is None:
             raise InputError("this result does not hold the events it was made from")
-        return dedup_readings(self.report_table, self.platform)
+        return dedup_readings(self.report_table, self.platform, route=self.route)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -143,6 +147,7 @@ def reconcile(
     *,
     same_channel: bool | None = None,
     event_names: Mapping[str, str] | None = None,
+    route: str | None = None,
 ) -> Reconciled:
     """Lay the events of both channels beside the ledger.
 
@@ -157,6 +162,8 @@ def reconcile(
     event_names : mapping, optional
         What names of your own mean: ``{"our_purchase": "purchase"}``. The platform's standard names, in any
         spelling, and the ledger's own names are understood.
+    route : str, optional
+        As for `capi_lab.dedup`.
 
     Returns
     -------
@@ -177,7 +184,7 @@ def reconcile(
     kept or not.
     """
     spec = platform_named(platform).spec
-    rule = replayed(spec.dedup, platform)
+    rule = spec.route(route).dedup
     ledger = as_table(conversions, CONVERSIONS, beside=events if isinstance(events, ibis.Table) else None)
     reports = as_table(events, EVENTS, beside=ledger)
     same_backend(ledger, reports)
@@ -205,6 +212,7 @@ def reconcile(
         conversion_table=seen,
         pair_table=_pairs(seen, marked, rule),
         report_table=reports,
+        route=route,
         left_out=left_out,
         order=order,
     )
@@ -253,14 +261,16 @@ def _pairs(ledger: ibis.Table, events: ibis.Table, rule: DedupRule) -> ibis.Tabl
         (pairs.counted > 1, str(Outcome.DOUBLE_COUNTED)),
         else_=str(Outcome.OVER_MERGED),
     )
-    window = ibis.interval(microseconds=window_of(rule))
+    beyond = ibis.literal(value=False)
+    if rule.window is not None:
+        beyond = pairs.last_clock > pairs.first_clock + ibis.interval(microseconds=microseconds(rule.window))
     cause = ibis.cases(
         (pairs.counted == 1, ibis.null("string")),
         ((pairs.counted == 0) & (pairs.n_fallback == 0), str(PairCause.ID_REUSED)),
         (pairs.counted == 0, str(PairCause.UNKNOWN)),
         (pairs.n_missing > 0, str(PairCause.MISSING_EVENT_ID)),
         ((pairs.n_ids == 1) & (pairs.n_names > 1), str(PairCause.EVENT_NAME_DIFFERS)),
-        ((pairs.n_ids == 1) & (pairs.last_clock > pairs.first_clock + window), str(PairCause.OUTSIDE_WINDOW)),
+        ((pairs.n_ids == 1) & beyond, str(PairCause.OUTSIDE_WINDOW)),
         else_=str(PairCause.UNKNOWN),
     )
     return pairs.select("conversion_id", "counted", outcome=outcome, cause=cause)
