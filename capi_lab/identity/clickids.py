@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "NO_VALUE",
     "URL_PARAMETERS",
     "FoundId",
     "IdProblem",
@@ -57,7 +58,8 @@ _NESTED = frozenset({"dl", "url", "redirect"})
 _HINT = re.compile("|".join([*_BY_FOLDED, *sorted(_NESTED)]), re.IGNORECASE)
 _CLEAN = re.compile(r"[A-Za-z0-9_.\-]+")
 # No "na": it is Namibia, and a region of many countries.
-_MISSING = frozenset({"", "-", "(not set)", "(none)", "null", "undefined", "nan"})
+NO_VALUE = frozenset({"", "-", "(not set)", "(none)", "null", "undefined", "nan"})
+"""Texts that stand for nothing, in lower case."""
 _UNRESOLVED = re.compile(r"\{\{.*\}\}")
 _APPENDIX = re.compile(r"AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_\-]{8}")
 
@@ -74,7 +76,7 @@ class IdProblem(StrEnum):
     SECONDS_NOT_MS = "seconds_not_ms"
     """The cookie's time has 10 digits where milliseconds belong; used, time read as seconds."""
     GBRAID_OR_WBRAID = "gbraid_or_wbraid"
-    """The cookie does not say which of the two it holds; kept as ``braid``."""
+    """The cookie mostly holds a wbraid, but does not say so; taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _no_id(value: str) -> bool:
 def is_missing(value: str) -> bool:
     """Say whether a text stands for nothing: empty, a placeholder, an unresolved tag-manager variable."""
     folded = value.strip().lower()
-    return folded in _MISSING or _UNRESOLVED.fullmatch(folded) is not None
+    return folded in NO_VALUE or _UNRESOLVED.fullmatch(folded) is not None
 
 
 # -- URLs --------------------------------------------------------------------------------------------------
@@ -234,14 +236,13 @@ def _from_cookie(name: str, value: str) -> Iterator[FoundId]:
     """Read one cookie by the grammar its name stands for; a cookie we do not know gives nothing."""
     if name in ("_fbc", "_fbp"):
         yield from _meta_cookie(name.removeprefix("_"), value)
-    elif name in ("_gcl_aw", "_gcl_dc", "_gcl_gb"):
-        yield from _google_cookie(name, value, r"GCL\.(?P<time>[0-9]+)\.(?P<id>.*)")
-    elif name.startswith("_gac_"):
-        yield from _google_cookie(name, value, r"1\.(?P<time>[0-9]+)\.(?P<id>.*)")
-    elif name in ("FPGCLAW", "FPGCLGB"):
+    elif name in ("_gcl_aw", "_gcl_dc", "_gcl_gb") or name.startswith("_gac_"):
+        # Labels may follow the id behind another dot.
+        yield from _google_cookie(name, value, r"(?:GCL|1)\.(?P<time>[0-9]+)\.(?P<id>[^.]+)(?:\..*)?")
+    elif name in ("FPGCLAW", "FPGCLGB", "_gcl_ag"):
         yield from _google_cookie(name, value, r"2\.1\.k(?P<id>[^$]+)\$i(?P<time>[0-9]+).*")
     elif name == "_uetmsclkid":
-        good = value.startswith("_uet")
+        good = re.fullmatch("_uet[0-9a-fA-F]{32}", value)
         yield _judged("msclkid", value[4:], IdSource.COOKIE) if good else _malformed(name, value)
     elif name in _PLAIN_COOKIES:
         yield _judged(_PLAIN_COOKIES[name], value, IdSource.COOKIE)
@@ -253,6 +254,8 @@ def _google_cookie(name: str, value: str, grammar: str) -> Iterator[FoundId]:
         yield _malformed(name, value)
     elif name in ("_gcl_gb", "FPGCLGB"):
         yield _braid(shape["id"], _at(shape["time"], 1))
+    elif name == "_gcl_ag":
+        yield _judged("gbraid", shape["id"], IdSource.COOKIE, time=_at(shape["time"], 1))
     else:
         yield _judged("gclid", shape["id"], IdSource.COOKIE, time=_at(shape["time"], 1))
 
@@ -279,8 +282,8 @@ def _malformed(cookie: str, value: str) -> FoundId:
 
 
 def _braid(value: str, time: datetime | None) -> FoundId:
-    one = _judged("braid", value, IdSource.COOKIE, time=time)
-    return FoundId("braid", value, IdSource.COOKIE, time, one.problem or IdProblem.GBRAID_OR_WBRAID, one.usable)
+    one = _judged("wbraid", value, IdSource.COOKIE, time=time)
+    return FoundId("wbraid", value, IdSource.COOKIE, time, one.problem or IdProblem.GBRAID_OR_WBRAID, one.usable)
 
 
 def _at(number: str, per_second: int) -> datetime | None:

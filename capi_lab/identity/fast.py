@@ -50,7 +50,7 @@ _DIGITS = (
 _NOTHING = ", ".join(f"'{word}'" for word in sorted(PLACEHOLDERS) if word.isalnum())
 _ID = (
     "CASE WHEN regexp_full_match(x, '[A-Za-z0-9](?:[A-Za-z0-9_.@-]{0,28}[A-Za-z0-9])?') "
-    f"AND lower(x) NOT IN ({_NOTHING}) THEN x END"
+    f"AND x <> '0' AND lower(x) NOT IN ({_NOTHING}) THEN x END"
 )
 
 

@@ -63,7 +63,7 @@ def normalise(value: object, key: str, platform: str, country: str | None = None
     InputError
         ``value`` is not text.
     """
-    return normalise_by_rule(as_text(value, key), key_rule(platform, key), country_code(country))
+    return normalise_by_rule(as_text(value, key), key_rule(platform, key), country_code(as_text(country, "country")))
 
 
 def hash_value(value: object, key: str, platform: str, country: str | None = None) -> str | None:
@@ -86,7 +86,7 @@ def hash_value(value: object, key: str, platform: str, country: str | None = Non
     UnknownNameError, InputError
         As `normalise`; also where the platform takes the key in clear text, which `normalise` gives.
     """
-    return hash_by_rule(as_text(value, key), hashing_rule(platform, key), country_code(country))
+    return hash_by_rule(as_text(value, key), hashing_rule(platform, key), country_code(as_text(country, "country")))
 
 
 def hash_column(values: pd.Series, key: str, platform: str, country: str | pd.Series | None = None) -> pd.Series:

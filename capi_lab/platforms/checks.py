@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capi_lab.errors import InputError
+from capi_lab.platforms.currencies import ISO_4217
 from capi_lab.platforms.route import Limits
 from capi_lab.platforms.rows import Rows
 from capi_lab.platforms.rules import ClickIdRule
@@ -27,13 +28,13 @@ __all__ = [
     "bad_value",
     "before_click",
     "duplicates",
+    "looks_personal",
     "none_of",
     "older_than",
     "stale_click",
     "utc",
 ]
 
-_CURRENCY = r"[A-Z]{3}"
 _URL = r"(?i:https?)://[^\s/?#]+\S*"
 
 
@@ -96,7 +97,7 @@ def older_than(rows: Rows, column: str, most: timedelta, now: pd.Timestamp) -> N
 def bad_currency(rows: Rows) -> NDArray[np.bool_]:
     """Say which currencies are no ISO-4217 code in upper case."""
     currency = rows.series("currency")
-    return _flags(currency.notna() & ~currency.str.fullmatch(_CURRENCY))
+    return _flags(currency.notna() & ~currency.isin(ISO_4217))
 
 
 def bad_value(rows: Rows) -> NDArray[np.bool_]:
@@ -117,6 +118,11 @@ def bad_url(rows: Rows, name: str) -> NDArray[np.bool_]:
     """Say which URLs of a column are not absolute http or https ones."""
     url = rows.series(name)
     return _flags(url.notna() & ~url.str.fullmatch(_URL))
+
+
+def looks_personal(rows: Rows, name: str) -> NDArray[np.bool_]:
+    """Say which values of an id column look like an e-mail address or a phone number."""
+    return _flags(rows.series(name).str.fullmatch(r".*@.*|\+[0-9]{7,15}"))
 
 
 def stale_click(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:

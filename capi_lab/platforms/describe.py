@@ -37,7 +37,7 @@ def describe_all(specs: Iterable[PlatformSpec]) -> str:
         "holds it to them. The facts were read in documentation and vendors' code; none was tried against a live",
         "API. Each has a source, the day it was read and how far it is known: *high* (official page or code),",
         "*medium* (a third party that quotes it), *low* (a single report), *assumed* (documented nowhere we could",
-        "read: a setting).",
+        "read; dedup can be replayed under another rule).",
         "",
         "| platform | routes | match keys | click ids | dedup key | window |",
         "|---|---|---|---|---|---|",

@@ -18,8 +18,11 @@ import pandas as pd
 
 from capi_lab.errors import InputError
 from capi_lab.identity import KEY_RULES, hash_column, normalise
+from capi_lab.identity.clickids import NO_VALUE
+from capi_lab.identity.text import has_surrogates
 from capi_lab.platforms.route import Route, TimeFormat
-from capi_lab.tables import CONVERSIONS, checked
+from capi_lab.tables import CONVERSIONS, Table, checked
+from capi_lab.words import Consent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +53,7 @@ def checked_settings(route: Route, settings: Mapping[str, str]) -> dict[str, str
             if one.required:
                 raise InputError(f"setting '{name}' is missing for route '{route.name}': {one.meaning}")
             continue
-        if not isinstance(value, str) or not re.fullmatch(one.pattern, value):
+        if not isinstance(value, str) or not re.fullmatch(one.pattern, value, re.ASCII):
             raise InputError(f"setting '{name}' of route '{route.name}' must match {one.pattern}: {one.meaning}")
         result[name] = value
     return result
@@ -67,7 +70,7 @@ class Rows:
     """
 
     def __init__(self, frame: pd.DataFrame, spec: PlatformSpec) -> None:
-        self.frame = checked(CONVERSIONS, frame).reset_index(drop=True)
+        self.frame = _without_blanks(checked(CONVERSIONS, frame), CONVERSIONS).reset_index(drop=True)
         self.spec = spec
         self._keys: dict[str, list[Any]] = {}
         self._texts: dict[str, list[Any]] = {}
@@ -87,6 +90,23 @@ class Rows:
         if rows.spec is not spec:
             raise InputError(f"these rows were prepared for {rows.spec.name}, not for {spec.name}")
         return rows
+
+    @classmethod
+    def to_send(cls, rows: pd.DataFrame | Rows, spec: PlatformSpec) -> Rows:
+        """Take rows that are about to become bodies: nobody in them has refused consent.
+
+        Raises
+        ------
+        InputError
+            Consent is denied in some; nothing is written, not even without their keys.
+        """
+        data = cls.of(rows, spec)
+        denied = int((data.series("consent_ad_user_data") == Consent.DENIED).sum())
+        if denied:
+            raise InputError(
+                f"consent_ad_user_data is denied in {denied:,} rows: validate() names them; take them out first"
+            )
+        return data
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -208,6 +228,25 @@ def _listed(series: pd.Series) -> list[Any]:
     return listed
 
 
+# What tag managers and exports write where there is no id; a platform would take it for one.
+_NO_ID = sorted({form for word in NO_VALUE for form in (word, word.upper(), word.capitalize())} | {"0", "NaN"})
+
+
+def _without_blanks(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Make empty texts and placeholder ids missing: ``""`` is no URL, and ``null`` is nobody's click."""
+    changed = {}
+    for column in table.columns:
+        if column.kind != "text" or column.name not in frame or column.name == "conversion_id":
+            continue
+        values = frame[column.name]
+        blank = values == ""
+        if column.is_id:
+            blank |= values.isin(_NO_ID) | values.str.startswith("{{")
+        if blank.any():
+            changed[column.name] = values.mask(blank)
+    return frame.assign(**changed) if changed else frame
+
+
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Hold the cyclic garbage collector back while bodies are built.
@@ -258,7 +297,7 @@ def _line_items(text: str, names: Mapping[str, str]) -> list[dict[str, Any]] | N
 
 def _word(value: Any) -> str | None:
     """Return text; a number is an id that lost its quotes. Empty text, and what is neither, is nothing."""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or has_surrogates(str(value)):
         return None
     return str(value) or None
 

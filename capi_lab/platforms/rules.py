@@ -130,7 +130,7 @@ class DedupRule:
     blind_to_case : tuple of str
         Columns of ``key`` compared without regard to case.
     missing_matches : tuple of str
-        Columns of ``key`` in which two missing values are equal.
+        Columns of ``key`` in which two missing values are equal, as long as one of these columns is there.
     channels : tuple of Channel
         Which channels take part.
     """

@@ -120,7 +120,7 @@ class Problem:
     row_id : str
         ``conversion_id``; empty where the settings are at fault.
     rule : str
-        E.g. ``M03``; listed in docs/platforms.md.
+        E.g. ``M03``: letter of the route, number below 20 for errors; the message says it in words.
     level : Level
     message : str
         Never holds a value of the row.

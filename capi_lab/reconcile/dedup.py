@@ -31,7 +31,12 @@ __all__ = ["dedup", "dedup_readings", "mark"]
 
 
 def dedup(
-    events: TableLike, platform: str, *, same_channel: bool | None = None, route: str | None = None
+    events: TableLike,
+    platform: str,
+    *,
+    same_channel: bool | None = None,
+    route: str | None = None,
+    rule: DedupRule | None = None,
 ) -> pd.DataFrame | ibis.Table:
     """Mark every event as kept or dropped, as the platform would.
 
@@ -47,6 +52,9 @@ def dedup(
         (``PLATFORMS[platform].spec.dedup.same_channel``).
     route : str, optional
         Where the platform's routes have rules of their own. Default: its default route.
+    rule : DedupRule, optional
+        Replay this instead, to see what hangs on an assumption:
+        ``dataclasses.replace(PLATFORMS[platform].spec.dedup, window=timedelta(days=2))``.
 
     Returns
     -------
@@ -70,7 +78,7 @@ def dedup(
     Events received at the same microsecond are taken browser first, then by ``row_id``, so that neither row
     order nor file split changes a result. An event whose key has a missing part never matches by key.
     """
-    rule = platform_named(platform).spec.route(route).dedup
+    rule = rule or platform_named(platform).spec.route(route).dedup
     table = as_table(events, EVENTS)
     _refuse_other_platforms(table, platform)
     chosen = rule.merges_same_channel if same_channel is None else same_channel
@@ -211,6 +219,10 @@ def _narrow(table: ibis.Table, rule: DedupRule) -> ibis.Table:
         "clock": _clock(table),
     }
     columns |= {f"k{i}": part(name) for i, name in enumerate(rule.key)}
+    if rule.missing_matches:  # all of them missing is no key at all
+        there = [table[name].notnull() for name in rule.missing_matches if name in table.columns]
+        some = ibis.or_(*there) if there else ibis.literal(value=False)
+        columns["k0"] = ibis.ifelse(some, columns["k0"], ibis.null("string"))
     columns |= {f"i{i}": part(name) for i, name in enumerate(rule.instead)}
     if rule.fallback:
         columns |= {name: table[name] for name in rule.fallback.keys if name in table.columns}

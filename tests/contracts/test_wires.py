@@ -18,7 +18,7 @@ from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.rules import Assumption
 from capi_lab.platforms.wire import Level, Outcome, Reply, Request, Wire
 from capi_lab.sources import Confidence
-from tests.contracts.examples import NOW, PERSON, ROUTES, SETTINGS, example_rows, wire_of
+from tests.contracts.examples import IDS, NOW, PERSON, ROUTES, SETTINGS, example_rows, wire_of
 
 everywhere = pytest.mark.parametrize(("platform", "route"), ROUTES, ids=lambda v: v)
 
@@ -168,6 +168,35 @@ def test_a_row_nobody_can_match_is_an_error(platform: str, route: str) -> None:
     bare |= dict.fromkeys(["fbc", "fbp", "ttp"])
     problems = wire_of(platform, route).validate(example_rows(1, **bare), SETTINGS[platform, route], now=NOW)
     assert any(p.level is Level.ERROR for p in problems)
+
+
+@everywhere
+def test_nothing_is_written_for_people_who_refused(platform: str, route: str) -> None:
+    """A row whose consent is denied is not encoded, not even without its keys; a prepared table neither."""
+    rows = example_rows(2, consent_ad_user_data=["granted", "denied"])
+    with pytest.raises(InputError, match="denied in 1 rows"):
+        encoded(platform, route, rows)
+
+
+@everywhere
+@pytest.mark.parametrize("nothing", ["", "null", "(not set)", "{{click id}}", "0"])
+def test_placeholders_are_no_identifiers(platform: str, route: str, nothing: str) -> None:
+    """An id that stands for nothing is neither counted as one nor sent; an empty text is never sent."""
+    rows = example_rows(1, **dict.fromkeys([*IDS, "event_id", "external_id"], nothing), page_url="https://s.example/")
+    (request,) = encoded(platform, route, rows)
+    sent = [value for _, value in paths(request.json) if isinstance(value, str)]
+    assert nothing not in sent
+    bare = dict.fromkeys(PERSON) | dict.fromkeys(IDS, nothing)
+    problems = wire_of(platform, route).validate(example_rows(1, **bare), SETTINGS[platform, route], now=NOW)
+    assert any(p.level is Level.ERROR for p in problems)
+
+
+@everywhere
+def test_invented_currencies_are_errors(platform: str, route: str) -> None:
+    """Three letters do not make a currency."""
+    wire = wire_of(platform, route)
+    problems = wire.validate(example_rows(1, currency="ZZZ"), SETTINGS[platform, route], now=NOW)
+    assert any(p.level is Level.ERROR and "ISO" in p.message for p in problems)
 
 
 def check_outcomes(outcomes: list[Outcome], request: Request) -> None:

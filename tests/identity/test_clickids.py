@@ -75,7 +75,11 @@ def test_repeated_parameter_keeps_the_first_and_is_counted() -> None:
         ("_gcl_dc=GCL.1650000000.old; _gcl_aw=GCL.1650000001.new", {"gclid": "new"}),
         (f"FPGCLAW=2.1.k{GCLID}$i1795399000", {"gclid": GCLID}),
         (f"_gac_UA-1-1=1.1795399000.{GCLID}", {"gclid": GCLID}),
-        ("_gcl_gb=GCL.1795399000.0AAAAA", {"braid": "0AAAAA"}),
+        ("_gcl_gb=GCL.1795399000.0AAAAA", {"wbraid": "0AAAAA"}),
+        (f"_gcl_aw=GCL.1795399000.{GCLID}.label1", {"gclid": GCLID}),
+        (f"_gcl_aw=1.1795399000.{GCLID}", {"gclid": GCLID}),
+        ("_gcl_ag=2.1.k0AAAAB$i1795399000", {"gbraid": "0AAAAB"}),
+        ("_uetmsclkid=_uetzzz", {}),
         ("_uetmsclkid=_uet0123456789abcdef0123456789abcdef", {"msclkid": "0123456789abcdef0123456789abcdef"}),
         (
             "li_fat_id=6f6e6ed0-2f25-4b31-9c1f-0d5f3a7a8b11",

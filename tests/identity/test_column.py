@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import capi_lab as cl
+from capi_lab.errors import InputError
 from capi_lab.identity import KEY_RULES, hashing
 from capi_lab.identity.digests import recognise
 from capi_lab.identity.hashing import hash_by_rule
@@ -190,3 +191,22 @@ def test_fuzz():
         hashed = cl.identity.hash_column(pd.Series(texts, dtype="object"), key, platform, rng.choice(["US", "DE"]))
         kinds = {recognise(digest) is not None for digest in hashed.dropna()}
         assert kinds <= {True}
+
+
+def test_an_id_of_zero_is_nobody() -> None:
+    """``0`` stands for a guest: neither the scalar nor the long column's fast way makes one person of all of them."""
+    column = pd.Series(["0", "null", "7", "a"] * 300, dtype="str")
+    for platform in ("meta", "tiktok"):
+        hashed = cl.identity.hash_column(column, "external_id", platform)
+        expected = [cl.identity.hash_value(value, "external_id", platform) for value in ("0", "null", "7", "a")]
+        assert [None if pd.isna(one) else one for one in hashed[:4]] == expected
+        assert expected[0] is None
+
+
+@pytest.mark.parametrize("country", [float("nan"), None, pd.NA, pd.NaT])
+def test_a_missing_country_is_no_country(country: object) -> None:
+    """However a missing country is written, the number is read without one; a number for a country is refused."""
+    assert cl.identity.hash_value("+49 151 23456789", "phone", "meta", country) is not None
+    assert cl.identity.normalise("0151 23456789", "phone", "meta", country) is None
+    with pytest.raises(InputError, match="country"):
+        cl.identity.hash_value("0151 23456789", "phone", "meta", 49)

@@ -116,7 +116,7 @@ def test_phone_keeps_its_plus_and_ids_stay_text() -> None:
         ({"event_id": None}, "T20"),
         ({"event_id": "same"}, "T21"),
         ({"value": None}, "T23"),
-        ({"currency": "XAU"}, "T24"),
+        ({"currency": "ALL"}, "T24"),
         ({"client_ip": "10.0.0.1"}, "T25"),
         ({"ttclid": "E.C.P. broken"}, "T27"),
         ({"items": "[]"}, "T29"),

@@ -111,11 +111,11 @@ def greedy_google_ads(rows: list[Row]) -> dict[str, Verdict]:
 
 
 def greedy_offline(rows: list[Row]) -> dict[str, Verdict]:
-    """Microsoft's uploads: click id, name, time and both hashes equal (a missing hash equals a missing one)."""
+    """Microsoft's uploads: click id, name, time and both hashes equal; a missing one equals a missing one."""
     seen: dict[tuple[object, ...], Row] = {}
     dropped: dict[str, tuple[str, Row]] = {}
     for row in in_order(rows):
-        if row["channel"] != "capi" or row["msclkid"] is None:
+        if row["channel"] != "capi" or row["msclkid"] == row["email"] == row["phone"]:  # all missing
             continue
         key = (row["msclkid"], row["event_name"], row["event_time"], row.get("email"), row.get("phone"))
         if key in seen:

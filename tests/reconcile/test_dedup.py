@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
+
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -178,3 +181,11 @@ def test_wrong_inputs_say_what_to_do() -> None:
 def test_empty_log() -> None:
     """No events give no events."""
     assert len(cl.dedup(frame([Row("a", "pixel", "P", "e", 0)]).iloc[:0], "meta")) == 0
+
+
+def test_another_rule_can_be_replayed() -> None:
+    """What hangs on an assumption: the same log under a window of one hour."""
+    table = frame([Row("a", "pixel", "P", "e", 0), Row("b", "capi", "P", "e", MINUTES_5 * 24)])
+    short = dataclasses.replace(cl.PLATFORMS["meta"].spec.dedup, window=timedelta(hours=1))
+    assert cl.dedup(table, "meta")["kept"].tolist() == [True, False]
+    assert cl.dedup(table, "meta", rule=short)["kept"].tolist() == [True, True]

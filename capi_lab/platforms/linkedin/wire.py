@@ -19,6 +19,7 @@ from capi_lab.platforms.checks import (
     bad_shape,
     bad_value,
     duplicates,
+    looks_personal,
     none_of,
     older_than,
     utc,
@@ -67,7 +68,7 @@ class LinkedinCapi:
         return SPEC.route("capi")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules L01 to L06 are errors, L20 and on warnings."""
+        """Say what is wrong with each row; rules L01 to L07 are errors, L20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, clock = Rows.of(rows, SPEC), utc(now)
         found = Findings(data.ids)
@@ -79,6 +80,11 @@ class LinkedinCapi:
         found.error("L03", alone & ~data.has_key("external_id"), "no identifier LinkedIn takes (it takes no phone)")
         found.error("L04", bad_currency(data), "currency is no ISO-4217 code, which LinkedIn would not notice")
         found.error("L05", bad_value(data), "value is infinite or negative")
+        found.error(
+            "L07",
+            looks_personal(data, "external_id"),
+            "external_id looks like an e-mail or phone, and goes in clear text",
+        )
         found.error("L06", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
         found.warn("L20", ~data.has("event_id"), "no event_id: a tag copy would be counted as well")
         repeated = duplicates(data, ("event_id",))
@@ -109,7 +115,7 @@ class LinkedinCapi:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         n = len(data)
         user: dict[str, list[Any]] = {
             "userIds": _user_ids(data),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from capi_lab.platforms.checks import (
     age,
     bad_currency,
     bad_shape,
+    bad_url,
     bad_value,
     duplicates,
+    looks_personal,
     none_of,
     older_than,
     stale_click,
@@ -42,6 +45,7 @@ from capi_lab.platforms.wire import (
     all_rows,
     as_dict,
     as_int,
+    as_list,
     by_http_status,
     from_rule,
     retry_after,
@@ -83,7 +87,9 @@ class MetaCapi:
         found.error("M03", none_of(data, _KEYS, _OWN_IDS), "no usable match key")
         found.error("M04", _too_broad(data), "identifiers are too broad: city, country, gender and the like only")
         found.error(
-            "M05", web & ~(data.has("page_url") & data.has_key("user_agent")), "website needs page_url and user_agent"
+            "M05",
+            web & (~data.has("page_url") | bad_url(data, "page_url") | ~data.has_key("user_agent")),
+            "website needs an absolute page_url and a user_agent",
         )
         purchase = (names == "Purchase").to_numpy()
         found.error("M06", purchase & ~(data.has("value") & data.has("currency")), "Purchase needs value and currency")
@@ -105,6 +111,11 @@ class MetaCapi:
         for key in _KEYS:
             unusable = data.has(key) & ~data.has_key(key)
             found.warn("M26", unusable, f"{key} is there but cannot be used as it is")
+        found.warn(
+            "M28",
+            looks_personal(data, "conversion_id"),
+            "conversion_id looks like an e-mail or phone",
+        )
         if "test_event_code" in chosen:
             found.warn("M27", constant(True, len(data)), "test_event_code is set: the event still counts")
         return found.problems()
@@ -119,7 +130,7 @@ class MetaCapi:
             A setting is missing, or a row lacks ``action_source``.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         require(data, "action_source")
         events = self._events(data)
         url = self.route.url.format(**chosen)
@@ -192,7 +203,24 @@ class MetaCapi:
             return all_rows(request, OutcomeStatus.RETRY, name, "Meta says that the error is transient", wait)
         unknown = OutcomeStatus.RETRY if reply.status >= 500 else OutcomeStatus.REJECTED
         status, message, wait = from_rule(self.route, name, reply, unknown=unknown)
+        if status is OutcomeStatus.RETRY:
+            wait = max((seconds for seconds in (wait, _regain(reply)) if seconds is not None), default=None)
         return all_rows(request, status, name, message, wait)
+
+
+def _regain(reply: Reply) -> float | None:
+    """Read when a throttled account may write again: the usage header says so in minutes."""
+    for name, text in reply.headers.items():
+        if name.lower() not in ("x-business-use-case-usage", "x-business-use-case"):
+            continue
+        try:
+            usage = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            return None
+        entries = (as_dict(entry) for account in as_dict(usage).values() for entry in as_list(account))
+        minutes = [as_int(entry.get("estimated_time_to_regain_access")) for entry in entries]
+        return max((60.0 * m for m in minutes if m is not None and 0 < m < 100_000), default=None)
+    return None
 
 
 def _too_broad(data: Rows) -> NDArray[np.bool_]:

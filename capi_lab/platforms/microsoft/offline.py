@@ -112,7 +112,7 @@ class MicrosoftOffline:
         The same row always gives the same body: a resend with another time string would count again.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         n = len(data)
         conversions = objects(
             {

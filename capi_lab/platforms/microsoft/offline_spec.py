@@ -58,7 +58,7 @@ OFFLINE = Route(
         key=("msclkid", "event_name", "event_time", "email", "phone"),
         window=None,
         same_channel=True,
-        missing_matches=("email", "phone"),
+        missing_matches=("msclkid", "email", "phone"),
         channels=(Channel.CAPI,),
     ),
     hosts=("campaign.api.bingads.microsoft.com",),

@@ -17,6 +17,7 @@ from capi_lab.platforms.checks import (
     bad_url,
     bad_value,
     before_click,
+    looks_personal,
     none_of,
     stale_click,
     utc,
@@ -44,7 +45,7 @@ from capi_lab.words import Consent
 __all__ = ["MicrosoftUet"]
 
 _IDENTIFIERS = ("email", "phone", "external_id")
-_ITEM = {"id": "id", "quantity": "quantity", "price": "price"}
+_ITEM = {"id": "id", "name": "name", "quantity": "quantity", "price": "price"}
 _PLACE = re.compile(r"data\[([0-9]{1,9})\]", re.ASCII)
 _TRANSIENT = frozenset({408, 425, 429})
 
@@ -63,7 +64,7 @@ class MicrosoftUet:
         return SPEC.route("uet")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules U01 to U07 are errors, U20 and on warnings."""
+        """Say what is wrong with each row; rules U01 to U08 are errors, U20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
@@ -76,6 +77,16 @@ class MicrosoftUet:
         found.error("U05", bad_currency(data), "currency is no ISO-4217 code")
         found.error("U06", bad_value(data), "value is infinite or negative")
         consent = data.series("consent_ad_user_data")
+        found.error(
+            "U08",
+            looks_personal(data, "external_id"),
+            "external_id looks like an e-mail or phone, and goes in clear text",
+        )
+        found.warn(
+            "U28",
+            looks_personal(data, "conversion_id"),
+            "conversion_id looks like an e-mail or phone",
+        )
         found.error("U07", (consent == Consent.DENIED).to_numpy(), "consent is denied")
         found.warn("U20", ~data.has("event_id"), "no event_id: the tag's copy, or a resend, would be counted as well")
         found.warn("U21", data.has("msclkid") & ~clicked, "msclkid is not a whole one and is left out")
@@ -102,7 +113,7 @@ class MicrosoftUet:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         n = len(data)
         user = {"msclkid": click_ids(data.text("msclkid"), dashed=True)} | {
             field: data.key(key) for key, field in USER_FIELDS.items()

@@ -77,6 +77,7 @@ UET = Route(
         FieldRule(f"{_CUSTOM}.value", "number", "no", "value"),
         FieldRule(f"{_CUSTOM}.currency", "ISO 4217", "no", "currency"),
         FieldRule(f"{_CUSTOM}.items[].id", "text", "with items", "items"),
+        FieldRule(f"{_CUSTOM}.items[].name", "text", "no", "items"),
         FieldRule(f"{_CUSTOM}.items[].quantity", "integer", "no", "items"),
         FieldRule(f"{_CUSTOM}.items[].price", "number", "no", "items"),
         FieldRule("continueOnValidationError", "true", "no", None, "so that good events pass beside bad ones"),

@@ -15,8 +15,10 @@ from capi_lab.platforms.checks import (
     age,
     bad_currency,
     bad_shape,
+    bad_url,
     bad_value,
     duplicates,
+    looks_personal,
     none_of,
     older_than,
     utc,
@@ -85,7 +87,7 @@ class TiktokEventsApi:
         found.error("T08", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
         if web:
             found.error("T03", none_of(data, _KEYS, _OWN_IDS), "neither a usable match key nor ttclid or ttp")
-            found.error("T04", ~data.has("page_url"), "web needs page_url")
+            found.error("T04", ~data.has("page_url") | bad_url(data, "page_url"), "web needs an absolute page_url")
             found.warn("T30", ~standard, "no standard event: seen in reports and audiences, never optimised for")
             found.warn("T32", _thin(data), "only name, address, IP or user agent: too little to be matched by")
         else:
@@ -114,6 +116,11 @@ class TiktokEventsApi:
         found.warn("T29", data.has("items") & unread, "items hold no line with an id: contents are left out")
         if limits.click_max_age is not None:
             stale = older_than(data, "click_time", limits.click_max_age, clock)
+            found.warn(
+                "T33",
+                looks_personal(data, "conversion_id"),
+                "conversion_id looks like an e-mail or phone",
+            )
             found.warn("T31", data.has("ttclid") & stale, "the click is older than 28 days")
         return found.problems()
 
@@ -127,7 +134,7 @@ class TiktokEventsApi:
             A setting is missing or malformed.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         n, web = len(data), chosen["event_source"] == "web"
         user: dict[str, list[Any]] = {}
         for key in SPEC.match_keys:
