@@ -149,7 +149,7 @@ NORMALISERS: Mapping[str, Normaliser] = MappingProxyType(
             _named(places.city_ascii, Source(_META_KEYS.url, _META_KEYS.checked, Confidence.ASSUMED, _OURS)),
             _named(places.region_code, _META_KEYS, uses_country=True),
             _named(places.postal_bare, _META_KEYS, uses_country=True),
-            _named(places.postal_google, _GOOGLE_PAGE),
+            _named(places.postal_google, _GOOGLE_PAGE, uses_country=True),
             _named(places.country_lower, _META_KEYS),
             _named(places.country_upper, Source(_LINKEDIN, _SHEET, Confidence.HIGH)),
             _named(places.country_alpha2, _GOOGLE_PAGE),

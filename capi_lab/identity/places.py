@@ -34,6 +34,7 @@ __all__ = [
 _NOT_WORDS = re.compile(r"[^\w\s]|_")
 _ISO_SUBDIVISION = re.compile(r"(US|CA)-(\w{2})", re.IGNORECASE)
 _ZIP_PLUS_4 = re.compile(r"(\d{5})-\d{4}", re.ASCII)
+_ZIP_WRITTEN = re.compile(r"\d{5}(?:-\d{4})?", re.ASCII)
 _ZIP = re.compile(r"(\d{5})(?:\d{4})?", re.ASCII)
 _V4_WITH_PORT = re.compile(r"([\d.]+):\d+", re.ASCII)
 _V6_IN_BRACKETS = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
@@ -88,7 +89,12 @@ def postal_bare(text: str, country: str | None = None) -> str | None:
 
 
 def postal_google(text: str, country: str | None = None) -> str | None:
-    """Trim; case and inner space stay."""
+    """Trim; case and inner space stay.
+
+    A US code must be five digits, or five, a dash and four; other countries' codes are not checked.
+    """
+    if country == "US" and not _ZIP_WRITTEN.fullmatch(text):
+        return None
     return text
 
 

@@ -235,6 +235,30 @@ def test_other_keys(key, raw, country, form):
 
 
 @pytest.mark.parametrize(
+    ("raw", "country", "form"),
+    [
+        ("94043", "US", "94043"),
+        (" 94043-1351\t", "United States", "94043-1351"),
+        ("9404", "US", None),
+        ("940431351", "US", None),
+        ("94043 1351", "US", None),
+        ("94043-", "US", None),
+        ("94043-13511", "US", None),
+        ("９４０４３", "US", None),
+        ("SW1A 1AA", "US", None),
+        ("SW1A 1AA", "UK", "SW1A 1AA"),
+        ("sw1a 1aa", "GB", "sw1a 1aa"),
+        ("12345678", "SA", "12345678"),
+        ("9404", None, "9404"),
+        ("9404", "Atlantis", "9404"),
+    ],
+)
+def test_google_postcodes(raw, country, form):
+    """Only the forms of the US are known; everybody else's code goes as it is written."""
+    assert cl.identity.normalise(raw, "postal_code", "google", country) == form
+
+
+@pytest.mark.parametrize(
     ("raw", "name"),
     [
         ("Dr. Anna Müller", "anna müller"),
