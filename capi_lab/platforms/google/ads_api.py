@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,7 @@ from capi_lab.platforms.wire import (
 __all__ = ["GoogleAdsApi"]
 
 _LISTS = ("conversions", "conversion_adjustments", "conversionAdjustments")
+_OF_THE_LIST = ("TOO_MANY_CONVERSIONS_IN_REQUEST", "TOO_MANY_ADJUSTMENTS_IN_REQUEST")
 _FIRST_PARTY = {"userIdentifierSource": "FIRST_PARTY"}
 _ADDRESS = {
     "first_name": "hashedFirstName",
@@ -199,64 +200,103 @@ class GoogleAdsApi:
         Notes
         -----
         Rows without an error count as taken only where ``results`` has a filled slot for each: a failed row's slot is
-        empty, and some failed rows are echoed, so that errors are asked first.
+        empty, and some failed rows are echoed, so that errors are asked first. Where they cannot be read nobody knows.
         """
         body = as_dict(reply.json)
         error = as_dict(body.get("error"))
         if error:
-            named, whole, _ = self._errors(error, request)
-            first = {row: codes[0] for row, codes in named.items()}
-            return refused(self.route, first, whole, reasons(error), reply, request)
+            errors = self._errors(error, request)
+            first = {row: codes[0] for row, codes in errors.named.items()}
+            return refused(self.route, first, errors.whole, reasons(error), reply, request)
         if not 200 <= reply.status < 300 or not isinstance(reply.json, dict):
             return by_http_status(reply, request)
-        named, whole, lost = self._errors(as_dict(body.get("partialFailureError")), request)
-        found = {row: self._worst(request.row_ids[row], codes, reply) for row, codes in named.items()}
+        failure = body.get("partialFailureError")
+        errors = self._errors(as_dict(failure), request)
+        found = {row: self._worst(request.row_ids[row], codes, reply) for row, codes in errors.named.items()}
+        whole = [code for code in errors.whole if code]
         if whole:
             code = best(self.route, whole)
             others = [judged(self.route, row_id, code, reply) for row_id in request.row_ids]
-        elif lost:
-            others = all_rows(request, OutcomeStatus.UNKNOWN, "", "the reply names rows that were not in the request")
+        elif errors.lost or (failure is not None and not found):
+            others = all_rows(request, OutcomeStatus.UNKNOWN, "", "the reply tells of errors, but not of which rows")
         elif validated_only(request):
             others = all_rows(request, OutcomeStatus.UNKNOWN, "validate_only", NOTHING_RECORDED)
         else:
             others = _by_slot(as_list(body.get("results")), reply, request)
-        return rows_named(request, found, others)
+        outcomes = rows_named(request, found, others)
+        return _undecided(outcomes, as_list(body.get("results")), errors.by_index)
 
     def _worst(self, row_id: str, codes: list[str], reply: Reply) -> Outcome:
         found = [judged(self.route, row_id, code, reply) for code in codes]
         return min(found, key=lambda one: (_WORST.index(one.status), -(one.retry_after or 0)))
 
-    def _errors(self, status: Mapping[str, Any], request: Request) -> tuple[dict[int, list[str]], list[str], bool]:
-        """Read every error of every failure: codes by row, codes of no row, and whether rows are named that are not.
+    def _errors(self, status: Mapping[str, Any], request: Request) -> _Errors:
+        """Read every error of every failure.
 
         One failure holds the errors of all rows; the status' own message is the first error's only.
         """
-        named: dict[int, list[str]] = {}
-        whole: list[str] = []
-        lost = False
+        found = _Errors()
         for failure in map(as_dict, as_list(status.get("details"))):
             for one in map(as_dict, as_list(failure.get("errors"))):
                 code = _code(one)
-                row = self._index(one, code)
+                row, by_index = _position(one, code)
                 if row is None:
-                    whole.append(code)
+                    found.whole.append(code)
+                    found.lost |= not code
                 elif 0 <= row < len(request.row_ids):
-                    named.setdefault(row, []).append(code)
+                    found.named.setdefault(row, []).append(code)
+                    if by_index:
+                        found.by_index.add(row)
                 else:
-                    lost = True
-        return named, whole, lost
+                    found.lost = True
+        return found
 
-    def _index(self, error: Mapping[str, Any], code: str) -> int | None:
-        """Return the row an error is about, None for an error of the whole request."""
-        for element in map(as_dict, as_list(as_dict(error.get("location")).get("fieldPathElements"))):
-            if element.get("fieldName") in _LISTS:
-                if "index" in element:
-                    index = as_int(element["index"])
-                    return -1 if index is None else index
-                rule = self.route.status_of(code)
+
+@dataclass(slots=True)
+class _Errors:
+    """The errors of a reply.
+
+    Parameters
+    ----------
+    named : dict
+        Position of a row to its codes.
+    by_index : set of int
+        Those of ``named`` whose position is written, not just left out because it is 0.
+    whole : list of str
+        Codes that are about no row.
+    lost : bool
+        There are errors of which nothing can be read, or which are about rows that were not in the request.
+    """
+
+    named: dict[int, list[str]] = field(default_factory=dict)
+    by_index: set[int] = field(default_factory=set)
+    whole: list[str] = field(default_factory=list)
+    lost: bool = False
+
+
+def _position(error: Mapping[str, Any], code: str) -> tuple[int | None, bool]:
+    """Return the row an error is about (None: the whole request; -1: unreadable), and whether its index is written."""
+    for element in map(as_dict, as_list(as_dict(error.get("location")).get("fieldPathElements"))):
+        if element.get("fieldName") in _LISTS:
+            if element.get("index") is None:
                 # Index 0 may be left out; but "too many conversions" names the list and no row.
-                return 0 if rule is None or rule.row_fault else None
-        return None
+                return (None, False) if code in _OF_THE_LIST else (0, False)
+            index = as_int(element["index"])
+            return (-1 if index is None else index), True
+    return None, False
+
+
+def _undecided(outcomes: list[Outcome], results: Sequence[Any], by_index: Collection[int]) -> list[Outcome]:
+    """Take back the rejection of rows whose slot is filled, unless an error names them by a written index."""
+    if len(results) != len(outcomes):
+        return outcomes
+    message = "an error that does not name the row speaks against it, a filled result for it"
+    return [
+        Outcome(one.row_id, OutcomeStatus.UNKNOWN, one.code, message)
+        if one.status is OutcomeStatus.REJECTED and as_dict(slot) and at not in by_index
+        else one
+        for at, (one, slot) in enumerate(zip(outcomes, results, strict=True))
+    ]
 
 
 def _code(error: Mapping[str, Any]) -> str:
@@ -264,7 +304,7 @@ def _code(error: Mapping[str, Any]) -> str:
     return next((text for value in as_dict(error.get("errorCode")).values() if (text := safe_text(value))), "")
 
 
-def _by_slot(results: Any, reply: Reply, request: Request) -> list[Outcome]:
+def _by_slot(results: Sequence[Any], reply: Reply, request: Request) -> list[Outcome]:
     if len(results) != len(request.row_ids):
         return by_http_status(reply, request)
     return [

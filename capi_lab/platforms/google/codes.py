@@ -128,7 +128,7 @@ ADS_API = (
     _row("UNPARSEABLE_GBRAID", "the gbraid is damaged", "look for columns that cut or lower it"),
     _row("UNPARSEABLE_WBRAID", "the wbraid is damaged", "look for columns that cut or lower it"),
     _row("INVALID_CUSTOMER_FOR_CLICK", "the click belongs to another account", "send it there"),
-    _account("UNAUTHORIZED_CUSTOMER", "the account may not upload for this click", "send to the account that owns it"),
+    _row("UNAUTHORIZED_CUSTOMER", "the account may not upload for this click", "send to the account that owns it"),
     _row("DUPLICATE_CLICK_CONVERSION_IN_REQUEST", "twice in the request: none of the copies was taken", "send one"),
     _row("DUPLICATE_ORDER_ID", "order id twice in the request: none of the copies was taken", "send one"),
     _row("GBRAID_WBRAID_BOTH_SET", "gbraid and wbraid exclude each other", "send one"),
