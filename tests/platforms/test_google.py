@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 import capi_lab as cl
 from capi_lab.errors import InputError
+from capi_lab.platforms.google.ads_spec import ENHANCEMENT_MAX_AGE
 from capi_lab.platforms.google.codes import PROCESSING
 from capi_lab.platforms.google.status import DestinationStatus, IngestState, decode_status
 from capi_lab.platforms.route import BadRow, OutcomeStatus
@@ -87,6 +88,7 @@ GOOD = IDS["gclid"]
         ("G23", (DM, ADS), Level.ERROR, {}, {"event_time": [WHEN - pd.Timedelta("91D")]}),
         ("G23", (ADS,), Level.ERROR, {"operation": "enhancement"}, {"event_time": [WHEN - pd.Timedelta("55D")]}),
         ("W19", (ADS,), Level.WARNING, {"operation": "enhancement"}, {"event_time": [WHEN - pd.Timedelta("25h")]}),
+        ("A10", (ADS,), Level.ERROR, {"operation": "enhancement", "adjustment_time": "2026-11-23 05:59:59-05:00"}, {}),
         ("G09", (DM,), Level.ERROR, {}, {"action_source": None}),
         ("G09", (DM,), Level.ERROR, {"kind": "WEBPAGE"}, {"action_source": "store"}),
         ("G09", (ADS,), Level.ERROR, {"operation": "enhancement"}, {"action_source": "store"}),
@@ -100,11 +102,15 @@ GOOD = IDS["gclid"]
         ("G11", (ADS,), Level.ERROR, {}, NOBODY | {"client_ip": "203.0.113.7"}),
         ("A04", (ADS,), Level.WARNING, {}, {"email": None, "phone": None}),
         ("A09", (ADS,), Level.WARNING, {}, {"gclid": None, "gbraid": GOOD}),
+        ("W20", (DM,), Level.WARNING, {}, {"gclid": None, "gbraid": GOOD}),
+        ("W20", (DM,), Level.WARNING, {}, {"gclid": None, "wbraid": GOOD, "email": None, "phone": None}),
         ("G13", (DM, ADS), Level.ERROR, {}, {"email": EMPTY_DIGEST}),
         ("G13", (DM, ADS), Level.ERROR, {}, {"phone": "0123456789abcdef0123456789abcdef"}),
         ("W15", (DM, ADS), Level.WARNING, {}, {"email": "a@b@c.com"}),
         ("W15", (DM, ADS), Level.WARNING, {}, {"client_ip": "192.168.0.1"}),
         ("G15", (DM, ADS), Level.WARNING, {}, {"postal_code": None}),
+        ("G15", (DM, ADS), Level.WARNING, {}, {"postal_code": "SW1A 1AA"}),
+        ("W15", (DM, ADS), Level.WARNING, {}, {"postal_code": "SW1A 1AA"}),
         ("G16", (DM, ADS), Level.ERROR, {}, {"gclid": None, "gbraid": GOOD, "wbraid": GOOD}),
         ("G18", (DM, ADS), Level.ERROR, {}, {"currency": "eur"}),
         ("G18", (DM, ADS), Level.ERROR, {}, {"currency": None}),
@@ -147,6 +153,95 @@ def test_repeats_are_lost_on_one_route_and_an_adjustment_on_the_other() -> None:
         for rows, repeats in ((same_id, ["order-1003"]), (same_click, ["order-1002", "order-1003"])):
             found = [p for p in wire.validate(rows, given, now=NOW) if p.rule == "W13"]
             assert [(p.row_id, p.level) for p in found] == [(row, level) for row in repeats]
+
+
+def test_repeats_are_what_repeats_on_the_wire() -> None:
+    """Times go out in whole seconds: rows that differ in the fraction are copies, those a second apart are not."""
+    start = (WHEN - pd.Timedelta("1h")).floor("s")
+    times = [start + pd.Timedelta(milliseconds=ms) for ms in (0, 999, 1000)]
+    rows = example_rows(3, event_id=None, event_time=times)
+    for route, events, time in ((DM, "events", "eventTimestamp"), (ADS, "conversions", "conversionDateTime")):
+        wire, given = wire_of("google", route), SETTINGS["google", route] | {"transaction_id": "event_id"}
+        first, second, third = (row[time] for row in wire.encode(rows, given)[0].json[events])
+        assert first == second != third
+        assert [p.row_id for p in wire.validate(rows, given, now=NOW) if p.rule == "W13"] == ["order-1002"]
+
+
+def test_an_adjustment_comes_after_its_conversion() -> None:
+    """A10 is about single rows, at whole seconds; without the setting, or without an enhancement, about none."""
+    wire = wire_of("google", ADS)
+    rows = example_rows(3, event_time=[WHEN - pd.Timedelta(minutes=m) + pd.Timedelta("0.5s") for m in (61, 60, 59)])
+    chosen = SETTINGS["google", ADS] | {"operation": "enhancement"}
+    at = {"adjustment_time": "2026-11-23 12:00:00+01:00"}
+
+    def early(given: dict[str, str]) -> list[str]:
+        return [p.row_id for p in wire.validate(rows, given, now=NOW) if p.rule == "A10"]
+
+    assert early(chosen | at) == ["order-1003"]
+    assert early(chosen) == early(SETTINGS["google", ADS] | at) == []
+    for never in ("2026-02-30 12:00:00+00:00", "2026-01-01 12:00:00+99:00", "0000-01-01 00:00:00+00:00"):
+        for call in (wire.encode, lambda *args: wire.validate(*args, now=NOW)):
+            with pytest.raises(InputError, match="'adjustment_time' is no time that exists"):
+                call(rows, chosen | {"adjustment_time": never})
+
+
+def test_user_data_beside_a_braid_warns_only_where_it_is_sent() -> None:
+    """W20 is for a braid alone; a gclid beside it, nobody to name, or a person who denied, silence it."""
+    assert "W20" not in rules(DM, gbraid=GOOD)
+    assert "W20" not in rules(DM, **NOBODY | {"gbraid": GOOD})
+    assert "W20" not in rules(DM, gclid=None, gbraid=GOOD, consent_ad_user_data="denied")
+
+
+def test_a_postcode_that_is_none_leaves_the_address_out() -> None:
+    """Row by row, by the row's own country, as `normalise` says of one value."""
+    codes = ["94043-1351", "9404", "9404", "SW1A 1AA", "SW1A 1AA", " 94043 ", "94043-1"]
+    countries = ["US", "US", "AU", "GB", "US", "us", "US"]
+    rows = example_rows(len(codes), postal_code=codes, country=countries)
+    (request,) = wire_of("google", DM).encode(rows, SETTINGS["google", DM])
+    people = [event["userData"]["userIdentifiers"] for event in request.json["events"]]
+    found = [[one["address"]["postalCode"] for one in person if "address" in one] for person in people]
+    assert found == [["94043-1351"], [], ["9404"], ["SW1A 1AA"], [], ["94043"], []]
+    alone = [cl.identity.normalise(c, "postal_code", "google", w) for c, w in zip(codes, countries, strict=True)]
+    assert found == [[] if code is None else [code] for code in alone]
+
+
+def test_limits_are_those_of_the_sheet() -> None:
+    """Numbers written out, section 6: what the code calls them must not matter."""
+    spec = cl.PLATFORMS["google"].spec
+    for route, identifiers in ((DM, 10), (ADS, 5)):
+        limits = spec.route(route).limits
+        assert (limits.batch_rows, limits.identifiers) == (2000, identifiers)
+        assert limits.max_age == limits.click_max_age == timedelta(days=90)
+        sizes = [
+            len(one.row_ids) for one in wire_of("google", route).encode(example_rows(4001), SETTINGS["google", route])
+        ]
+        assert sizes == [2000, 2000, 1]
+        for name in ("customer_id", "login_customer_id"):
+            for account in ("123456789", "12345678901", "123-456-7890"):
+                with pytest.raises(InputError, match=name):
+                    wire_of("google", route).encode(example_rows(1), SETTINGS["google", route] | {name: account})
+            wire_of("google", route).encode(example_rows(1), SETTINGS["google", route] | {name: "0123456789"})
+    assert timedelta(days=54) == ENHANCEMENT_MAX_AGE
+
+
+@pytest.mark.parametrize(
+    ("rule", "routes", "chosen", "column", "last_good", "step"),
+    [
+        ("G23", (DM, ADS), {}, "event_time", "90D", "1s"),
+        ("G23", (ADS,), {"operation": "enhancement"}, "event_time", "54D", "1s"),
+        ("W19", (ADS,), {"operation": "enhancement"}, "event_time", "24h", "1s"),
+        ("W01", (DM, ADS), {}, "click_time", "90D", "1s"),
+        ("W02", (DM, ADS), {}, "click_time", "6h", "-1s"),
+    ],
+)
+def test_limits_begin_where_the_sheet_says(
+    rule: str, routes: tuple[str, ...], chosen: dict[str, str], column: str, last_good: str, step: str
+) -> None:
+    """At the limit all is well, a second beyond it is not."""
+    for route in routes:
+        for beyond in (False, True):
+            lived = pd.Timedelta(last_good) + int(beyond) * pd.Timedelta(step)
+            assert (rule in rules(route, None, chosen, **{column: [WHEN - lived]})) is beyond, route
 
 
 @pytest.mark.parametrize(("route", "chosen"), [(DM, {}), (ADS, {}), (ADS, {"operation": "enhancement"})])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capi_lab.errors import InputError
 from capi_lab.platforms.checks import Findings, utc
 from capi_lab.platforms.google.ads_spec import (
     BRAID_WITH_USER_DATA,
@@ -18,7 +19,7 @@ from capi_lab.platforms.google.ads_spec import (
     ENVIRONMENTS,
     METHODS,
 )
-from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address
+from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address, sent_time
 from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, denied, people, withheld
 from capi_lab.platforms.google.replies import (
     NOTHING_RECORDED,
@@ -75,7 +76,13 @@ class GoogleAdsApi:
         return SPEC.route("ads_api")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rule ids are explained in `google.checks`."""
+        """Say what is wrong with each row; rule ids are explained in `google.checks`.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or malformed.
+        """
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
@@ -109,6 +116,9 @@ class GoogleAdsApi:
         found.error("G11", ~known, "no usable e-mail, phone or full address to enhance with")
         found.error("G09", (source.notna() & (source != "web")).to_numpy(), "only web conversions can be enhanced")
         late = (lived > pd.Timedelta(hours=24)) & (lived <= ENHANCEMENT_MAX_AGE)
+        if (adjusted := _adjusted(chosen)) is not None:
+            early = (sent_time(data) > adjusted).to_numpy()
+            found.error("A10", early, "adjustment_time is earlier than the conversion")
         found.warn("W19", late.to_numpy(), "older than 24 hours: Google wants enhancements sooner")
 
     @collector_paused()
@@ -118,7 +128,7 @@ class GoogleAdsApi:
         Raises
         ------
         InputError
-            A setting is missing.
+            A setting is missing or malformed.
 
         Notes
         -----
@@ -127,6 +137,7 @@ class GoogleAdsApi:
         chosen = checked_settings(self.route, settings)
         data = Rows.of(rows, SPEC)
         if chosen["operation"] == "enhancement":
+            _adjusted(chosen)
             name, written = "conversionAdjustments", self._enhancements(data, chosen)
         else:
             name, written = "conversions", self._clicks(data, chosen)
@@ -313,6 +324,16 @@ def _by_slot(results: Sequence[Any], reply: Reply, request: Request) -> list[Out
         else Outcome(row_id, OutcomeStatus.UNKNOWN, "", "the reply neither takes the row nor says why not")
         for row_id, slot in zip(request.row_ids, results, strict=True)
     ]
+
+
+def _adjusted(chosen: Mapping[str, str]) -> pd.Timestamp | None:
+    """Read ``adjustment_time``; its shape was checked before, but not that there is such a time."""
+    if "adjustment_time" not in chosen:
+        return None
+    try:
+        return utc(datetime.fromisoformat(chosen["adjustment_time"]))
+    except (ValueError, OverflowError):
+        raise InputError("setting 'adjustment_time' is no time that exists") from None
 
 
 def _action(chosen: Mapping[str, str]) -> str:

@@ -2,8 +2,9 @@
 
 Rule ids are those of the reference sheet: G errors, W warnings, A the Ads API's own. Ours are G23 (too old), G24
 (consent denied, the sheet's W12 made an error), W15 (key unusable), W16 (negative value), W17 (click id's shape),
-W18 (before its click), W19 (enhancement late) and A09 (user data beside a braid). G15 and A04 warn only, since what
-they are about is left out and the rest is sent; W13 is an error where Google refuses the copies.
+W18 (before its click), W19 (enhancement late), W20 and A09 (user data beside a braid: sent by the one route, left out
+by the other) and A10 (adjustment before its conversion). G15 and A04 warn only, since what they are about is left out
+and the rest is sent; W13 is an error where Google refuses the copies.
 
 What only a finished body can break (unknown fields, too many destinations, another API's words, a cart) cannot happen
 here and has no check; nor has W10, since a digest does not show how its e-mail was written.
@@ -28,7 +29,7 @@ from capi_lab.platforms.rows import Rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_clicks", "check_repeats", "check_rows", "full_address"]
+__all__ = ["check_clicks", "check_repeats", "check_rows", "full_address", "sent_time"]
 
 _SENT = ("email", "phone", *ADDRESS, "client_ip", "user_agent")
 
@@ -84,9 +85,16 @@ def check_clicks(found: Findings, data: Rows, limits: Limits, chosen: Mapping[st
 def check_repeats(found: Findings, data: Rows, chosen: Mapping[str, str], *, error: bool) -> None:
     """Look for rows that Google would take for one."""
     column = chosen["transaction_id"]
-    again = duplicates(data, (column,)) | (duplicates(data, ("gclid", "event_time")) & ~data.has(column))
+    click = pd.DataFrame({"gclid": data.series("gclid"), "second": sent_time(data)})
+    same_click = (click.duplicated() & click.notna().all(axis=1)).to_numpy(dtype=bool)
+    again = duplicates(data, (column,)) | (same_click & ~data.has(column))
     say = found.error if error else found.warn
     say("W13", again, "repeats the transaction id, or gclid and time, of an earlier row")
+
+
+def sent_time(data: Rows) -> pd.Series:
+    """Return the conversions' times as both routes write them: without fractions of a second."""
+    return data.series("event_time").dt.floor("s")
 
 
 def _digests(data: Rows, key: str) -> NDArray[np.bool_]:

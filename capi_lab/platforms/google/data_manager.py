@@ -73,10 +73,14 @@ class GoogleDataManager:
         else:
             found.error("G10", no_id & ~data.has("gclid"), "neither transaction id nor gclid: no resend would be safe")
         click = np.logical_or.reduce([data.has(name) for name in CLICK_IDS])
-        known = click | data.has_key("email") | data.has_key("phone") | full_address(data)
+        person = data.has_key("email") | data.has_key("phone") | full_address(data)
+        known = click | person
         address_only = ~known & data.has_key("client_ip")
         found.error("G11", ~known & ~address_only, "neither click id nor usable e-mail, phone or full address")
         found.warn("W09", address_only, "only an IP address: Google's pages disagree on whether that is enough")
+        braid = click & ~data.has("gclid")
+        message = "user identifiers beside a gbraid or wbraid: not forbidden here, but an older page of the Ads API did"
+        found.warn("W20", braid & person & ~denied(data), message)
         for column in SPEC.consent.fields:
             found.warn("W05", ~data.has(column), f"{column} is missing: in the EEA that counts as denied")
         return found.problems()
