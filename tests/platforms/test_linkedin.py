@@ -14,7 +14,7 @@ import capi_lab as cl
 from capi_lab.platforms.linkedin.wire import _decimal
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.rules import Assumption, Keep
-from capi_lab.platforms.wire import Outcome, Reply, Request
+from capi_lab.platforms.wire import Level, Outcome, Reply, Request
 from tests.contracts.examples import NOW, example_rows, wire_of
 
 RULE = {"conversion_id": "104012"}
@@ -118,6 +118,27 @@ def test_each_rule_fires(columns: dict[str, object], rule: str) -> None:
     """One thing wrong, one rule more."""
     assert rules(example_rows(2, **columns)) == {rule}
     assert rules(example_rows(2)) == set()
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("rule", "across", "inside"), [("L01", 90 * DAY + 1, 90 * DAY), ("L02", -1, 0), ("L29", DAY + 1, DAY)]
+)
+def test_times_at_their_boundary(rule: str, across: int, inside: int) -> None:
+    """A second too much is one rule broken; the limit itself is inside, and not a second may lie ahead."""
+    for seconds, fires in ((across, True), (inside, False)):
+        found = rules(example_rows(2, event_time=pd.Timestamp(NOW) - pd.Timedelta(seconds=seconds)))
+        assert (rule in found) is fires
+        assert found <= {rule, "L29"}
+
+
+def test_denied_consent_is_an_error() -> None:
+    """L06 names the denied row alone; an answer nobody gave is no denial."""
+    rows = example_rows(3, consent_ad_user_data=["granted", "denied", None])
+    problems = WIRE.validate(rows, RULE, now=NOW)
+    assert [(p.row_id, p.rule, p.level) for p in problems] == [("order-1002", "L06", Level.ERROR)]
 
 
 def test_who_can_be_matched() -> None:

@@ -16,7 +16,7 @@ import capi_lab as cl
 from capi_lab.errors import InputError
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.rules import Keep
-from capi_lab.platforms.wire import Outcome, Reply, Request
+from capi_lab.platforms.wire import Level, Outcome, Reply, Request
 from tests.contracts.examples import NOW, PERSON, example_rows, wire_of
 
 WEB = {"event_source_id": "C0EXAMPLEPIXEL00000"}
@@ -127,6 +127,38 @@ def test_phone_keeps_its_plus_and_ids_stay_text() -> None:
 def test_each_rule_fires(columns: dict[str, object], rule: str) -> None:
     """One thing wrong, one rule more."""
     assert rules(example_rows(2, **columns)) == {rule}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("rule", "source", "across", "inside"),
+    [
+        ("T01", "web", 7 * DAY + 1, 7 * DAY),
+        ("T01", "store", 28 * DAY + 1, 28 * DAY),
+        ("T01", "phone", 28 * DAY + 1, 28 * DAY),
+        ("T02", "web", -61, -60),
+        ("T02", "store", -61, -60),
+        ("T22", "web", 3_601, 3_600),
+    ],
+)
+def test_times_at_their_boundary(rule: str, source: str, across: int, inside: int) -> None:
+    """A second too much is one rule broken; the limit itself is inside."""
+    settings = WEB if source == "web" else OFFLINE
+    for seconds, fires in ((across, True), (inside, False)):
+        when = pd.Timestamp(NOW) - pd.Timedelta(seconds=seconds)
+        found = rules(example_rows(2, event_time=when, action_source=source), settings)
+        assert (rule in found) is fires
+        assert found <= {rule, "T22", "T28"}
+
+
+@pytest.mark.parametrize(("settings", "source"), [(WEB, "web"), (OFFLINE, "store")])
+def test_denied_consent_is_an_error(settings: dict[str, str], source: str) -> None:
+    """T08 names the denied row alone; an answer nobody gave is no denial."""
+    rows = example_rows(3, consent_ad_user_data=["granted", "denied", None], action_source=source)
+    problems = [p for p in WIRE.validate(rows, settings, now=NOW) if p.rule == "T08"]
+    assert [(p.row_id, p.level) for p in problems] == [("order-1002", Level.ERROR)]
 
 
 def test_what_is_no_fault() -> None:
