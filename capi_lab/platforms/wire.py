@@ -231,7 +231,7 @@ def from_rule(
     if rule is None:
         return (
             unknown,
-            f"code {code or 'none'} is not one we know; see the platform's documentation",
+            "a code we do not know: see the platform's documentation",
             retry_after(reply),
         )
     wait = retry_after(reply)

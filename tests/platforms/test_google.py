@@ -186,10 +186,9 @@ def test_an_adjustment_comes_after_its_conversion() -> None:
 
 
 def test_user_data_beside_a_braid_warns_only_where_it_is_sent() -> None:
-    """W20 is for a braid alone; a gclid beside it, nobody to name, or a person who denied, silence it."""
+    """W20 is for a braid alone; a gclid beside it, or nobody to name, silences it."""
     assert "W20" not in rules(DM, gbraid=GOOD)
     assert "W20" not in rules(DM, **NOBODY | {"gbraid": GOOD})
-    assert "W20" not in rules(DM, gclid=None, gbraid=GOOD, consent_ad_user_data="denied")
 
 
 def test_a_postcode_that_is_none_leaves_the_address_out() -> None:
@@ -242,25 +241,6 @@ def test_limits_begin_where_the_sheet_says(
         for beyond in (False, True):
             lived = pd.Timedelta(last_good) + int(beyond) * pd.Timedelta(step)
             assert (rule in rules(route, None, chosen, **{column: [WHEN - lived]})) is beyond, route
-
-
-@pytest.mark.parametrize(("route", "chosen"), [(DM, {}), (ADS, {}), (ADS, {"operation": "enhancement"})])
-def test_a_person_who_denied_is_never_sent(route: str, chosen: dict[str, str]) -> None:
-    """Should such a row be encoded all the same: no digest, no address, no browser; the others are untouched."""
-    wire, given = wire_of("google", route), SETTINGS["google", route] | chosen
-    rows = example_rows(2, consent_ad_user_data=["denied", "granted"])
-    (request,) = wire.encode(rows, given)
-    (plain,) = wire.encode(example_rows(2), given)
-    name = {DM: "events", ADS: "conversionAdjustments" if chosen else "conversions"}[route]
-    refused, other = request.json[name]
-    assert other == plain.json[name][1]
-    assert not {"userData", "eventDeviceInfo", "userIdentifiers", "userAgent", "userIpAddress"} & set(refused)
-    text = json.dumps(refused)
-    for key in ("email", "phone", "first_name", "last_name"):
-        assert cl.identity.hash_value(PERSON[key], key, "google", "US") not in text
-    assert "203.0.113.7" not in text
-    assert "Mozilla" not in text
-    assert "DENIED" in text or chosen
 
 
 def test_encoding_is_declared_only_where_there_is_something_encoded() -> None:

@@ -86,6 +86,7 @@ BOUNDARIES = [
     ("M26", {"gender": "x"}, {"gender": "F"}),
     ("M26", {"phone": "12"}, {"phone": "(650) 555-1212"}),
     ("M26", {"client_ip": "10.0.0.1"}, {"client_ip": "2001:db8::7"}),
+    ("M05", {"page_url": "/thanks"}, {"page_url": "http://shop.example"}),
 ]  # fmt: skip
 BESIDES = {"M01": {"M23"}}
 
@@ -100,10 +101,10 @@ def test_each_rule_fires_and_stops_at_its_boundary(
 
 
 def test_a_good_row_breaks_no_rule_and_the_tests_know_every_rule() -> None:
-    """No rule of the wire goes untested: M04 and M27 have tests of their own."""
+    """No rule of the wire goes untested: M04, M27 and M28 have tests of their own."""
     assert rules(example_rows()) == set()
     known = set(re.findall(r'"(M\d\d)"', inspect.getsource(meta_wire)))
-    assert known == {rule for rule, _, _ in BOUNDARIES} | {"M04", "M27"}
+    assert known == {rule for rule, _, _ in BOUNDARIES} | {"M04", "M27", "M28"}
 
 
 def test_errors_and_warnings() -> None:
@@ -161,6 +162,13 @@ def test_a_key_that_cannot_be_used_does_not_count() -> None:
     """An e-mail address that gives nothing leaves gender and name too broad."""
     columns = NOBODY | {"first_name": "Jane", "gender": "f", "email": "n/a", "action_source": "phone"}
     assert rules(example_rows(1, **columns)) == {"M04", "M26"}
+
+
+def test_order_ids_that_look_like_a_person_are_warned_of() -> None:
+    """They go in clear text."""
+    ids = ["jane@shop.example", "+14155550123", "14155550123", "order-7"]
+    problems = WIRE.validate(example_rows(4, conversion_id=ids), OWN, now=NOW)
+    assert [(p.row_id, p.rule) for p in problems] == [(ids[0], "M28"), (ids[1], "M28")]
 
 
 def test_the_test_code_is_warned_of_on_every_row() -> None:

@@ -20,7 +20,7 @@ from capi_lab.platforms.google.ads_spec import (
     METHODS,
 )
 from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address, sent_time
-from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, denied, people, withheld
+from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, people, withheld
 from capi_lab.platforms.google.replies import (
     NOTHING_RECORDED,
     best,
@@ -130,12 +130,9 @@ class GoogleAdsApi:
         InputError
             A setting is missing or malformed.
 
-        Notes
-        -----
-        Of a person who denied the use of their data only click id, order id and refusal go out.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         if chosen["operation"] == "enhancement":
             _adjusted(chosen)
             name, written = "conversionAdjustments", self._enhancements(data, chosen)
@@ -153,9 +150,9 @@ class GoogleAdsApi:
 
     def _clicks(self, data: Rows, chosen: Mapping[str, str]) -> list[dict[str, Any]]:
         n = len(data)
-        no = denied(data)
+        no = np.zeros(len(data), dtype=bool)
         if not BRAID_WITH_USER_DATA.value:
-            no = no | ((data.has("gbraid") | data.has("wbraid")) & ~data.has("gclid"))
+            no = (data.has("gbraid") | data.has("wbraid")) & ~data.has("gclid")
         members = {
             "hashedEmail": withheld(data.key("email"), no),
             "hashedPhoneNumber": withheld(data.key("phone"), no),
@@ -177,12 +174,12 @@ class GoogleAdsApi:
         )
 
     def _enhancements(self, data: Rows, chosen: Mapping[str, str]) -> list[dict[str, Any]]:
-        n, no = len(data), denied(data)
+        n = len(data)
         user = people(
             {
-                "hashedEmail": withheld(data.key("email"), no),
-                "hashedPhoneNumber": withheld(data.key("phone"), no),
-                "addressInfo": withheld(addresses(data, _ADDRESS), no),
+                "hashedEmail": data.key("email"),
+                "hashedPhoneNumber": data.key("phone"),
+                "addressInfo": addresses(data, _ADDRESS),
             },
             _FIRST_PARTY,
             n,

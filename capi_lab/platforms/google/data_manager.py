@@ -13,7 +13,7 @@ import pandas as pd
 from capi_lab.platforms.checks import Findings, utc
 from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address
 from capi_lab.platforms.google.codes import FIELD_WARNINGS
-from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, denied, people, withheld
+from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, people
 from capi_lab.platforms.google.replies import NOTHING_RECORDED, reasons, refused, rows_named, validated_only
 from capi_lab.platforms.google.spec import ACTION_SOURCES, SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
@@ -80,7 +80,7 @@ class GoogleDataManager:
         found.warn("W09", address_only, "only an IP address: Google's pages disagree on whether that is enough")
         braid = click & ~data.has("gclid")
         message = "user identifiers beside a gbraid or wbraid: not forbidden here, but an older page of the Ads API did"
-        found.warn("W20", braid & person & ~denied(data), message)
+        found.warn("W20", braid & person, message)
         for column in SPEC.consent.fields:
             found.warn("W05", ~data.has(column), f"{column} is missing: in the EEA that counts as denied")
         return found.problems()
@@ -94,27 +94,23 @@ class GoogleDataManager:
         InputError
             A setting is missing, or a row lacks ``action_source``.
 
-        Notes
-        -----
-        Of a person who denied the use of their data only click id and refusal go out: no user data, no address,
-        no browser.
         """
         chosen = checked_settings(self.route, settings)
-        data = Rows.of(rows, SPEC)
+        data = Rows.to_send(rows, SPEC)
         require(data, "action_source")
-        n, no = len(data), denied(data)
+        n = len(data)
         user = people(
             {
-                "emailAddress": withheld(data.key("email"), no),
-                "phoneNumber": withheld(data.key("phone"), no),
-                "address": withheld(addresses(data, _ADDRESS), no),
+                "emailAddress": data.key("email"),
+                "phoneNumber": data.key("phone"),
+                "address": addresses(data, _ADDRESS),
             },
             {},
             n,
         )
         device = {
-            "userAgent": withheld(data.key("user_agent"), no),
-            "ipAddress": withheld(data.key("client_ip"), no),
+            "userAgent": data.key("user_agent"),
+            "ipAddress": data.key("client_ip"),
         }
         consent = {
             field: [SPEC.consent.words.get(word) for word in data.text(column)]
