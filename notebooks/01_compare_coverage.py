@@ -34,7 +34,6 @@ MIN_CELL = 30
 import pandas as pd
 
 import capi_lab as cl
-from capi_lab.words import GapCause
 
 pd.set_option("display.width", 120, "display.max_columns", 12, "display.precision", 3)
 shop = cl.load.sample(SAMPLE)
@@ -82,8 +81,7 @@ ax = cl.plots.plot_coverage(by_browser, title="Coverage by browser: blockers and
 # evenly, so the parts add up; *fixing it alone* is what removing one cause would bring back.
 
 # %%
-causes = [c for c in GapCause if c in shop.truth and c != GapCause.SERVER_FAILED]
-gap = cl.gap_by_cause(shop.truth, causes, seen="seen_pixel")
+gap = cl.gap_by_cause(shop.truth, seen="seen_pixel")
 ax = cl.plots.plot_gap(gap)
 # %% [markdown]
 # ## Would the platform count each order once?
@@ -91,10 +89,8 @@ ax = cl.plots.plot_gap(gap)
 # documented; both readings are counted.
 
 # %%
-print(rec.pairs.groupby(["outcome", "cause"], dropna=False).size().rename("orders").to_string())
-from capi_lab.reconcile import dedup_readings
-
-dedup_readings(shop.events, PLATFORM)
+print(rec.pairs.fillna({"cause": "-"}).groupby(["outcome", "cause"]).size().rename("orders").to_string())
+rec.readings
 
 # %%
 value = headline.set_index("setup")["value"]

@@ -95,8 +95,9 @@ def plot_gap(table: pd.DataFrame, *, ax: Axes | None = None, title: str | None =
             ax.annotate(f"{value:.1%}", (value, place), xytext=(6, 0), textcoords="offset points", va="center")
         ax.set_yticks(list(places), [str(cause).replace("_", " ") for cause in rows["cause"]])
         ax.set(xlabel=f"Share of the ledger's conversions (n = {int(rows['n'].iloc[0]):,})")
-        ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
         ax.set_xlim(0, float(rows["shapley"].max()) * 1.18 or 1)
+        ax.locator_params(axis="x", steps=[1, 2, 5, 10])  # whole per cents: 2.5 would read as 2
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:.1%}".replace(".0%", "%"))
         ax.grid(visible=False, axis="y")
         ax.set_title(title or f"Why {float(rows['shapley'].sum()):.1%} of conversions were missed", pad=28)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)
