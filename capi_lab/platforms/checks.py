@@ -35,7 +35,8 @@ __all__ = [
     "utc",
 ]
 
-_URL = r"(?i:https?)://[^\s/?#]+\S*"
+# Neither inline flags nor \s: such expressions fall back to Python's engine, at a tenth of the speed.
+_URL = r"[Hh][Tt][Tt][Pp][Ss]?://[^ \t\r\n/?#]+[^ \t\r\n]*"
 
 
 def utc(now: datetime) -> pd.Timestamp:
@@ -122,7 +123,8 @@ def bad_url(rows: Rows, name: str) -> NDArray[np.bool_]:
 
 def looks_personal(rows: Rows, name: str) -> NDArray[np.bool_]:
     """Say which values of an id column look like an e-mail address or a phone number."""
-    return _flags(rows.series(name).str.fullmatch(r".*@.*|\+[0-9]{7,15}"))
+    value = rows.series(name)
+    return _flags(value.str.contains("@", regex=False) | value.str.fullmatch("[+][0-9]{7,15}"))
 
 
 def stale_click(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:

@@ -152,7 +152,9 @@ class Rows:
             else:
                 country = self.frame["country"] if "country" in self.frame else None
                 if KEY_RULES[self.spec.name][name].hashed:
-                    self._keys[name] = _listed(hash_column(self.frame[name], name, self.spec.name, country))
+                    hashed = hash_column(self.frame[name], name, self.spec.name, country)
+                    self._usable[name] = np.asarray(hashed.notna(), dtype=bool)
+                    self._keys[name] = _listed(hashed)
                 else:
                     self._keys[name] = self._clear(name)
         return self._keys[name]
@@ -169,8 +171,8 @@ class Rows:
 
     def has_key(self, name: str) -> NDArray[np.bool_]:
         """Say which rows have a usable match key."""
+        values = self.key(name)
         if name not in self._usable:
-            values = self.key(name)
             lacking = _count_none(values)
             if lacking in (0, len(values)):
                 self._usable[name] = np.full(len(values), lacking == 0)
@@ -230,20 +232,28 @@ def _listed(series: pd.Series) -> list[Any]:
 
 # What tag managers and exports write where there is no id; a platform would take it for one.
 _NO_ID = sorted({form for word in NO_VALUE for form in (word, word.upper(), word.capitalize())} | {"0", "NaN"})
+_LONGEST_NO_ID = max(map(len, _NO_ID))
 
 
 def _without_blanks(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Make empty texts and placeholder ids missing: ``""`` is no URL, and ``null`` is nobody's click."""
-    changed = {}
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    no_id, changed = pa.array(["", *_NO_ID]), {}
     for column in table.columns:
         if column.kind != "text" or column.name not in frame or column.name == "conversion_id":
             continue
-        values = frame[column.name]
-        blank = values == ""
-        if column.is_id:
-            blank |= values.isin(_NO_ID) | values.str.startswith("{{")
-        if blank.any():
-            changed[column.name] = values.mask(blank)
+        values = pa.array(frame[column.name], from_pandas=True)
+        shortest = pc.min(pc.utf8_length(values)).as_py()
+        blank = pc.equal(values, "") if shortest == 0 else None
+        if column.is_id and shortest is not None:
+            # No placeholder is longer than this, but for unresolved variables.
+            known = pc.is_in(values, value_set=no_id.cast(values.type)) if shortest <= _LONGEST_NO_ID else None
+            variable = pc.starts_with(values, "{{")
+            blank = variable if known is None else pc.or_(known, variable)
+        if blank is not None and pc.any(blank).as_py():
+            changed[column.name] = frame[column.name].mask(blank.fill_null(False).to_numpy(zero_copy_only=False))
     return frame.assign(**changed) if changed else frame
 
 
@@ -334,7 +344,7 @@ def objects(columns: Mapping[str, Sequence[Any]], n: int) -> list[dict[str, Any]
         return [{} for _ in range(n)]
     rows = zip(*(columns[name] for name in used), strict=True)
     if not any(lacking[name] for name in used):
-        return [dict(zip(used, row)) for row in rows]  # noqa: B905 - equal by construction, and a third faster
+        return list(map(dict, map(zip, repeat(used), rows)))  # the names are the rows' length, by construction
     return [{name: value for name, value in zip(used, row) if value is not None} for row in rows]  # noqa: B905
 
 
