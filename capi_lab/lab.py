@@ -83,7 +83,7 @@ def run_notebook(
     LoadError
         There is no such notebook.
     InputError
-        Parameters are given and no cell is tagged ``parameters``.
+        Parameters are given and no cell is tagged ``parameters``; or the folder cannot be made.
     MissingExtraError
         Extra ``lab`` is not installed.
     NotebookError
@@ -107,7 +107,10 @@ def run_notebook(
         lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
         notebook.cells.insert(where[0] + 1, new_code_cell(lines))
     notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{out.name}' for the results: {error.strerror}") from None
     client = nbclient.NotebookClient(
         notebook,
         timeout=timeout,

@@ -70,6 +70,15 @@ def test_parameters_and_failures(tmp_path: Path) -> None:
         run_notebook(tmp_path / "01_y.py", tmp_path, parameters={"N": 2})
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file where the folder should be is one line on the command line, not a traceback."""
+    (tmp_path / "taken").write_text("")
+    done = command("demo", "--out", str(tmp_path / "taken" / "out"))
+    assert done.returncode == 2
+    assert "cannot make the folder 'out'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_command_line() -> None:
     """Help lists the commands, --version prints one, a wrong command fails with code 2."""
     help_ = command("--help")

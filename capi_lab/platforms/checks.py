@@ -30,6 +30,7 @@ __all__ = [
     "duplicates",
     "looks_personal",
     "none_of",
+    "not_fresh",
     "older_than",
     "stale_click",
     "utc",
@@ -93,6 +94,14 @@ def older_than(rows: Rows, column: str, most: timedelta, now: pd.Timestamp) -> N
     if column not in rows.frame:
         return np.zeros(len(rows), dtype=bool)
     return _flags(now - rows.frame[column] > pd.Timedelta(most))
+
+
+def not_fresh(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:
+    """Say which events are taken, but later than the platform wants them."""
+    if limits.fresh is None:
+        return np.zeros(len(rows), dtype=bool)
+    old, _ = age(rows, limits, now)
+    return older_than(rows, "event_time", limits.fresh, now) & ~old
 
 
 def bad_currency(rows: Rows) -> NDArray[np.bool_]:

@@ -133,6 +133,10 @@ class Limits:
         Most user identifiers per event.
     click_max_age : timedelta or None
         An older click id is of no use.
+    click_min_age : timedelta or None
+        A younger click is not known to the platform yet.
+    fresh : timedelta or None
+        An older event is taken, but is of less use.
     """
 
     batch_rows: int
@@ -141,6 +145,8 @@ class Limits:
     future: timedelta = timedelta(0)
     identifiers: int | None = None
     click_max_age: timedelta | None = None
+    click_min_age: timedelta | None = None
+    fresh: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ network and no credential.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -252,10 +252,3 @@ def by_http_status(reply: Reply, request: Request) -> list[Outcome]:
     if 400 <= status < 500:
         return all_rows(request, OutcomeStatus.REJECTED, code, "the request was refused and the reply does not say why")
     return all_rows(request, OutcomeStatus.UNKNOWN, code, "the reply cannot be read; the rows may or may not be there")
-
-
-def outcomes_in_order(request: Request, found: Iterable[Outcome]) -> Iterator[Outcome]:
-    """Yield one outcome per row of the request, in its order."""
-    by_row = {one.row_id: one for one in found}
-    for row_id in request.row_ids:
-        yield by_row.get(row_id) or Outcome(row_id, OutcomeStatus.UNKNOWN)

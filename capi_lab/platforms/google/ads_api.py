@@ -15,6 +15,7 @@ from capi_lab.platforms.checks import Findings, utc
 from capi_lab.platforms.google.ads_spec import (
     BRAID_WITH_USER_DATA,
     CONSENT_WORDS,
+    ENHANCEMENT_FRESH,
     ENHANCEMENT_MAX_AGE,
     ENVIRONMENTS,
     METHODS,
@@ -115,7 +116,7 @@ class GoogleAdsApi:
         found.error("A05", ~data.has(chosen["transaction_id"]), "an enhancement needs the tag's order id")
         found.error("G11", ~known, "no usable e-mail, phone or full address to enhance with")
         found.error("G09", (source.notna() & (source != "web")).to_numpy(), "only web conversions can be enhanced")
-        late = (lived > pd.Timedelta(hours=24)) & (lived <= ENHANCEMENT_MAX_AGE)
+        late = (lived > ENHANCEMENT_FRESH) & (lived <= ENHANCEMENT_MAX_AGE)
         if (adjusted := _adjusted(chosen)) is not None:
             early = (sent_time(data) > adjusted).to_numpy()
             found.error("A10", early, "adjustment_time is earlier than the conversion")

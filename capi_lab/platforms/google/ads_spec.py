@@ -20,7 +20,15 @@ from capi_lab.platforms.rules import Assumption, DedupRule, Keep
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel
 
-__all__ = ["ADS_API", "BRAID_WITH_USER_DATA", "CONSENT_WORDS", "ENHANCEMENT_MAX_AGE", "ENVIRONMENTS", "METHODS"]
+__all__ = [
+    "ADS_API",
+    "BRAID_WITH_USER_DATA",
+    "CONSENT_WORDS",
+    "ENHANCEMENT_FRESH",
+    "ENHANCEMENT_MAX_AGE",
+    "ENVIRONMENTS",
+    "METHODS",
+]
 
 _DOCS = "https://developers.google.com/google-ads/api"
 _CLIENT = "https://github.com/googleads/google-ads-python"
@@ -37,6 +45,7 @@ CONSENT_WORDS = MappingProxyType({"granted": "GRANTED", "denied": "DENIED"})
 """Unlike the Data Manager's, without a prefix."""
 
 ENHANCEMENT_MAX_AGE = timedelta(days=54)
+ENHANCEMENT_FRESH = timedelta(hours=24)
 """A conversion older than this cannot be adjusted."""
 
 BRAID_WITH_USER_DATA = Assumption(
@@ -94,6 +103,7 @@ ADS_API = Route(
         future=timedelta(seconds=60),
         identifiers=5,
         click_max_age=timedelta(days=90),
+        click_min_age=timedelta(hours=6),
     ),
     time=TimeFormat.ADS,
     fields=(
@@ -165,6 +175,7 @@ ADS_API = Route(
         "limits": Source(
             f"{_DOCS}/docs/conversions/upload-clicks", _READ, Confidence.HIGH, "2,000 rows, 5 identifiers, 90 days"
         ),
+        "limits.click_min_age": Source(_CLIENT, _BUILT, Confidence.HIGH, "TOO_RECENT_EVENT, TOO_RECENT_CLICK: 6 hours"),
         "limits.future": Source(
             f"{_DOCS}/docs/conversions/upload-clicks",
             _READ,

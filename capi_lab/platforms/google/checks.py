@@ -78,7 +78,7 @@ def check_clicks(found: Findings, data: Rows, limits: Limits, chosen: Mapping[st
     clicked = data.series("click_time")
     any_click = gclid | gbraid | wbraid
     found.warn("W01", any_click & _true(clock - clicked > limits.click_max_age), "the click is older than 90 days")
-    found.warn("W02", any_click & _true(clock - clicked < pd.Timedelta(hours=6)), "the click is younger than 6 hours")
+    found.warn("W02", any_click & _true(clock - clicked < limits.click_min_age), "the click is younger than 6 hours")
     found.warn("W18", any_click & _true(clicked > data.series("event_time")), "earlier than its click")
 
 

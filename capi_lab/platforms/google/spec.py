@@ -84,6 +84,7 @@ _DATA_MANAGER = Route(
         future=timedelta(seconds=60),
         identifiers=10,
         click_max_age=timedelta(days=90),
+        click_min_age=timedelta(hours=6),
     ),
     time=TimeFormat.RFC3339,
     fields=(
@@ -172,6 +173,7 @@ _DATA_MANAGER = Route(
             Confidence.ASSUMED,
             "no window is published; 90 days is the longest click window an action can have",
         ),
+        "limits.click_min_age": Source(_CLIENT, _BUILT, Confidence.HIGH, "TOO_RECENT_EVENT, TOO_RECENT_CLICK: 6 hours"),
         "limits.future": Source(
             f"{_DOCS}/devguides/diagnostics",
             _READ,

@@ -57,7 +57,7 @@ _CAPI = Route(
         Setting("conversion_id", "number of the conversion rule; its type is the name of every event", r"\d{1,19}"),
         Setting("version", "API version, YYYYMM; each lives a year", r"\d{6}", default="202609"),
     ),
-    limits=Limits(batch_rows=5000, max_age=timedelta(days=90)),
+    limits=Limits(batch_rows=5000, max_age=timedelta(days=90), fresh=timedelta(days=1)),
     time=TimeFormat.MILLISECONDS,
     fields=(
         FieldRule("elements[].conversion", "URN of the rule", "yes", None, "setting conversion_id"),
@@ -107,6 +107,12 @@ _CAPI = Route(
         ),
         "auth": Source(_API, date(2026, 8, 25), Confidence.HIGH),
         "limits": Source(_API, date(2026, 8, 25), Confidence.HIGH, "5,000 events, 90 days"),
+        "limits.fresh": Source(
+            "https://learn.microsoft.com/en-us/linkedin/marketing/conversions/conversions-faq",
+            date(2026, 3, 1),
+            Confidence.HIGH,
+            "real time, within a day",
+        ),
         "limits.future": Source(_API, date(2026, 8, 25), Confidence.MEDIUM, "a future time was measured to be refused"),
         "fields": Source(
             _SCHEMA,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from capi_lab.platforms.checks import (
     duplicates,
     looks_personal,
     none_of,
-    older_than,
+    not_fresh,
     utc,
 )
 from capi_lab.platforms.linkedin.spec import HASHED_NAMES_SINCE, ID_TYPES, SPEC, VERSION_MONTHS
@@ -101,8 +101,9 @@ class LinkedinCapi:
             found.warn("L27", constant(True, len(data)), "the API version is about to be switched off: set a newer one")
         if data.frame["event_name"].nunique() > 1:
             found.warn("L28", constant(True, len(data)), "several event names go to one rule: send one per rule")
-        late = older_than(data, "event_time", timedelta(days=1), clock)
-        found.warn("L29", late & ~old, "older than a day: LinkedIn wants conversions within one")
+        found.warn(
+            "L29", not_fresh(data, self.route.limits, clock), "older than a day: LinkedIn wants conversions within one"
+        )
         return found.problems()
 
     @collector_paused()

@@ -79,6 +79,7 @@ _CAPI = Route(
         max_age_of=MappingProxyType({"store": timedelta(days=62)}),
         future=timedelta(seconds=60),
         click_max_age=timedelta(days=90),
+        fresh=timedelta(hours=2),
     ),
     time=TimeFormat.SECONDS,
     fields=(
@@ -146,6 +147,9 @@ _CAPI = Route(
         ),
         "limits": Source(
             f"{_DOCS}/using-the-api", _READ, Confidence.HIGH, "1,000 events, 7 days, 62 for physical_store"
+        ),
+        "limits.fresh": Source(
+            f"{_DOCS}/using-the-api", _READ, Confidence.HIGH, "ideally within an hour; after two, delivery suffers"
         ),
         "limits.future": Source(
             f"{_DOCS}/using-the-api",

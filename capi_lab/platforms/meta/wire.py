@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from capi_lab.platforms.checks import (
     duplicates,
     looks_personal,
     none_of,
-    older_than,
+    not_fresh,
     stale_click,
     utc,
 )
@@ -104,8 +104,7 @@ class MetaCapi:
         found.warn("M20", ~data.has("event_id"), "no event_id: a browser copy would be counted as well")
         found.warn("M21", _in_seconds(data), "fbc holds seconds where milliseconds belong")
         found.warn("M22", bad_shape(data, SPEC.click_id("fbp")), "fbp does not look like one")
-        late = older_than(data, "event_time", timedelta(hours=2), clock)
-        found.warn("M23", late & ~old, "older than 2 hours: of less use for delivery")
+        found.warn("M23", not_fresh(data, limits, clock), "older than 2 hours: of less use for delivery")
         found.warn("M24", duplicates(data, ("event_name", "event_id")), "repeats event name and id of an earlier row")
         found.warn("M25", data.has("fbc") & stale_click(data, limits, clock), "the click is older than 90 days")
         for key in _KEYS:

@@ -84,6 +84,7 @@ _EVENTS_API = Route(
         max_age_of=MappingProxyType(dict.fromkeys(sorted(ACTION_SOURCES["offline"]), _OFFLINE_AGE)),
         future=timedelta(seconds=60),
         click_max_age=timedelta(days=28),
+        fresh=timedelta(hours=1),
     ),
     time=TimeFormat.SECONDS,
     fields=(
@@ -163,6 +164,7 @@ _EVENTS_API = Route(
             Confidence.MEDIUM,
             "a partner's page citing TikTok: 28 days; it says so of web events too, where we stay careful",
         ),
+        "limits.fresh": Source(_ENDPOINT, _READ, Confidence.ASSUMED, "real time is recommended; the hour is ours"),
         "limits.future": Source(
             _ENDPOINT, _READ, Confidence.ASSUMED, "no tolerance is documented; 60 s is ours, for clocks that run ahead"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from capi_lab.platforms.checks import (
     duplicates,
     looks_personal,
     none_of,
+    not_fresh,
     older_than,
     utc,
 )
@@ -102,7 +103,7 @@ class TiktokEventsApi:
         found.warn(
             "T21", duplicates(data, ("event_name", "event_id")), "repeats name and id of an earlier row: dropped"
         )
-        found.warn("T22", older_than(data, "event_time", timedelta(hours=1), clock) & ~old, "older than 1 hour")
+        found.warn("T22", not_fresh(data, limits, clock), "older than 1 hour")
         found.warn("T23", purchase & ~(data.has("value") & data.has("currency")), "Purchase without value and currency")
         unlisted = data.has("currency") & ~data.series("currency").isin(CURRENCIES).to_numpy()
         found.warn("T24", unlisted & ~bad_currency(data), "currency is not on TikTok's list")
