@@ -1,36 +1,23 @@
-"""Any input to one Ibis expression, pandas out at the edge.
-
-A DataFrame, an Arrow table, a Parquet path or glob, or an Ibis table goes in; code in between is written
-once in Ibis; the embedded DuckDB runs it unless the caller's Ibis table lives elsewhere.
-"""
+"""Any input to one Ibis table that keeps its contract, checked at the boundary."""
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ibis
 import pandas as pd
 
+from capi_lab.engine.places import backend_of, default_backend, place_beside, instants, run, to_frame
 from capi_lab.errors import ContractError, InputError, LoadError
 from capi_lab.tables import Table, checked
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["TableLike", "as_table", "default_backend", "materialise", "same_backend", "same_kind", "to_frame"]
+__all__ = ["TableLike", "as_table", "same_kind"]
 
 TableLike: TypeAlias = "pd.DataFrame | pyarrow.Table | ibis.Table | str | Path"
-
-
-@cache
-def default_backend() -> Any:
-    """Return the embedded DuckDB, one per process, in UTC whatever the machine's zone."""
-    backend = ibis.duckdb.connect()
-    backend.raw_sql("SET TimeZone = 'UTC'")
-    return backend
 
 
 def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = None) -> ibis.Table:
@@ -42,7 +29,7 @@ def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = No
     contract : Table
         Checked here, at the boundary: a frame in pandas, anything else by one aggregate query.
     beside : Ibis table, optional
-        A Parquet path is opened on this table's backend, so that the two can be joined.
+        Frames and Parquet paths are handed to this table's engine, so that the two can be joined.
 
     Returns
     -------
@@ -59,14 +46,14 @@ def as_table(data: TableLike, contract: Table, *, beside: ibis.Table | None = No
         ``data`` is none of the above.
     """
     if isinstance(data, pd.DataFrame):
-        return ibis.memtable(_arrow(contract, checked(contract, data)))
+        return place_beside(_arrow(contract, checked(contract, data)), beside)
     if isinstance(data, str | Path):
         table = _open_parquet(data, beside)
     elif isinstance(data, ibis.Table):
-        table = data
+        table = instants(data)
     elif type(data).__module__.startswith("pyarrow"):
         _refuse_names(contract, list(data.column_names))
-        table = ibis.memtable(data)
+        table = place_beside(data, beside)
     else:
         raise InputError(
             f"cannot read a {type(data).__name__} as table '{contract.name}': "
@@ -110,12 +97,6 @@ def _arrow(contract: Table, frame: pd.DataFrame) -> pyarrow.Table:
     return pa.table(arrays)
 
 
-def same_backend(first: ibis.Table, second: ibis.Table) -> None:
-    """Raise `InputError` unless two tables can be joined where they lie."""
-    if _backend_of(first) is not _backend_of(second):
-        raise InputError("the tables live on different databases: read both through one connection, or as frames")
-
-
 def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
     text = str(path)
     folder, name = Path(text).parent, Path(text).name
@@ -125,20 +106,14 @@ def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
         found = Path(text).exists()
     if not found:
         raise LoadError(f"no file matches the Parquet path '{Path(text).name}': check the folder and the pattern")
-    backend = default_backend() if beside is None else _backend_of(beside)
+    backend = default_backend() if beside is None else backend_of(beside)
     try:
-        return backend.read_parquet(text)
+        return instants(backend.read_parquet(text))
     except Exception as error:  # each engine has its own error class
         raise LoadError(
             f"'{Path(text).name}' cannot be read as Parquet ({type(error).__name__}): "
             "use cl.load.table(...) for CSV or JSON"
         ) from None
-
-
-def _backend_of(table: ibis.Table) -> Any:
-    """Return the backend a table lives on; memtables belong to none, so DuckDB takes them."""
-    backends, _ = table._find_backends()
-    return backends[0] if backends else default_backend()
 
 
 def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
@@ -166,7 +141,9 @@ def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
             problems.append((column.name, f"is {dtype}, must be a number", None))
         elif column.kind == "number":
             number = value.cast("float64")
-            casts[column.name] = number.nullif(float("nan")) if dtype.is_floating() else number
+            casts[column.name] = (
+                ibis.ifelse(number.isnan(), ibis.null("float64"), number) if dtype.is_floating() else number
+            )
         elif column.is_id and column.kind == "text":
             value = casts[column.name] = value.nullif("")
         for check, expr in _count_checks(column, value).items():
@@ -176,7 +153,7 @@ def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
         raise ContractError(contract.name, problems)
     if counts:
         query = table.aggregate([expr.name(key) for key, expr in counts.items()])
-        found = _backend_of(table).to_pyarrow(query).to_pylist()[0]
+        found = run(query).to_pylist()[0]
         failed = [(*meaning[key], int(n)) for key, n in found.items() if n]
         if failed:
             raise ContractError(contract.name, failed)
@@ -195,38 +172,6 @@ def _count_checks(column: Any, value: Any) -> dict[str, Any]:
     return checks
 
 
-def to_frame(table: ibis.Table) -> pd.DataFrame:
-    """Run an expression and return pandas: text as ``str``, times as ``datetime64[us, UTC]``."""
-    frame = _backend_of(table).to_pandas(table)
-    for name, dtype in frame.dtypes.items():
-        if isinstance(dtype, pd.DatetimeTZDtype):
-            frame[name] = frame[name].dt.tz_convert("UTC").dt.as_unit("us")
-    return frame
-
-
 def same_kind(data: TableLike, table: ibis.Table) -> pd.DataFrame | ibis.Table:
     """Answer a DataFrame or Arrow input with a DataFrame, a Parquet or Ibis input with an Ibis table."""
     return table if isinstance(data, str | Path | ibis.Table) else to_frame(table)
-
-
-def materialise(table: ibis.Table) -> ibis.Table:
-    """Run an expression once and return a table that only reads the result.
-
-    The result lies in a temporary Parquet file that lives as long as the process: it may be larger than memory.
-    """
-    backend = _backend_of(table)
-    path = Path(_scratch().name) / f"{next(_numbers())}.parquet"
-    backend.to_parquet(table, path)
-    return backend.read_parquet(path)
-
-
-@cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="capi-lab-")
-
-
-@cache
-def _numbers() -> Any:
-    import itertools
-
-    return itertools.count()
