@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import ibis
 import pandas as pd
 
-from capi_lab.engine.places import backend_of, default_backend, place_beside, instants, run, to_frame
+from capi_lab.engine.places import backend_of, default_backend, instants, place_beside, run, to_frame
 from capi_lab.errors import ContractError, InputError, LoadError
 from capi_lab.tables import Table, checked
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "backend_of",
     "default_backend",
-    "place_beside",
     "instants",
     "limit_engine",
     "materialise",
+    "place_beside",
     "run",
     "same_backend",
     "to_frame",
