@@ -9,6 +9,7 @@ from capi_lab.engine.inputs import TableLike, as_table, same_kind
 from capi_lab.engine.places import (
     backend_of,
     default_backend,
+    is_empty,
     limit_engine,
     materialise,
     place_beside,
@@ -25,6 +26,7 @@ __all__ = [
     "default_backend",
     "epoch_microseconds",
     "from_epoch_microseconds",
+    "is_empty",
     "limit_engine",
     "materialise",
     "place_beside",

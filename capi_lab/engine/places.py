@@ -23,6 +23,7 @@ __all__ = [
     "backend_of",
     "default_backend",
     "instants",
+    "is_empty",
     "limit_engine",
     "materialise",
     "place_beside",
@@ -213,3 +214,8 @@ def materialise(table: ibis.Table) -> ibis.Table:
         backend.to_parquet(table, path)
         return backend.read_parquet(path)
     return table.cache().cast(table.schema())
+
+
+def is_empty(table: ibis.Table) -> bool:
+    """Say whether an expression has no rows; a table that lies nowhere is taken to have some."""
+    return not _backends(table)[1] and run(table.limit(1)).num_rows == 0
