@@ -60,6 +60,7 @@ class Link(StrEnum):
 
     ORDER_ID = "order_id"
     EVENT_ID = "event_id"
+    DECLARED_KEY = "declared_key"
     NONE = "none"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.rules import DedupRule
 from capi_lab.reconcile.by_key import microseconds
+from capi_lab.reconcile.declared import tied_by_declared
 from capi_lab.reconcile.dedup import dedup_readings, mark
 from capi_lab.reconcile.link import linked
 from capi_lab.tables import CONVERSIONS, EVENTS
@@ -42,6 +44,8 @@ class Reconciled:
         Events that belong to other platforms and take no part.
     order : dict
         Ids of the caller's frames in their order, where frames were given: ``{"events": ..., "conversions": ...}``.
+    event_names : dict
+        What names of the caller's own mean, as given to `reconcile`.
     """
 
     platform: str
@@ -53,6 +57,7 @@ class Reconciled:
     route: str | None = None
     left_out: int = 0
     order: Mapping[str, pd.Series] = field(default_factory=dict)
+    event_names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -148,6 +153,8 @@ def reconcile(
     same_channel: bool | None = None,
     event_names: Mapping[str, str] | None = None,
     route: str | None = None,
+    fallbacks: Sequence[Sequence[str]] = (),
+    fallback_within: timedelta = timedelta(hours=1),
 ) -> Reconciled:
     """Lay the events of both channels beside the ledger.
 
@@ -164,6 +171,12 @@ def reconcile(
         spelling, and the ledger's own names are understood.
     route : str, optional
         As for `capi_lab.dedup`.
+    fallbacks : sequence of sequences of str
+        Keys that tie an event to a conversion where no id does, in this order: ``[("email",), ("fbclid", "value")]``.
+        Compared exactly, and only where they leave no choice on either side; ``link`` is then ``declared_key`` and
+        ``link_keys`` names the columns. Default: none, nothing is tied by looking alike.
+    fallback_within : timedelta
+        How far apart in ``event_time`` a declared key may tie.
 
     Returns
     -------
@@ -176,7 +189,7 @@ def reconcile(
     InputError
         The ledger is empty.
     UnknownNameError
-        No such platform.
+        No such platform; a column of ``fallbacks`` that not both tables have.
 
     Notes
     -----
@@ -199,6 +212,8 @@ def reconcile(
         raise InputError("the ledger has no conversions: nothing to reconcile")
     chosen = rule.merges_same_channel if same_channel is None else same_channel
     marked = materialise(linked(mark(reports, rule, same_channel=chosen), ledger, spec, event_names or {}))
+    if fallbacks:
+        marked = materialise(tied_by_declared(marked, ledger, spec, event_names or {}, fallbacks, fallback_within))
     seen = materialise(_seen(ledger, marked))
     order = {}
     if isinstance(conversions, pd.DataFrame):
@@ -215,6 +230,7 @@ def reconcile(
         route=route,
         left_out=left_out,
         order=order,
+        event_names=dict(event_names or {}),
     )
 
 
