@@ -26,6 +26,7 @@ _HOMES = {
     "errors": "capi_lab.errors",
     "gap_by_cause": "capi_lab.measure",
     "identity": "capi_lab.identity",
+    "link_candidates": "capi_lab.reconcile",
     "load": "capi_lab.load",
     "observe": "capi_lab.simulate",
     "platforms": "capi_lab.platforms",
@@ -47,6 +48,7 @@ __all__ = [
     "errors",
     "gap_by_cause",
     "identity",
+    "link_candidates",
     "load",
     "observe",
     "platforms",
@@ -61,7 +63,13 @@ if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
     from capi_lab.measure import coverage, gap_by_cause, suppress_small
     from capi_lab.platforms import PLATFORMS
-    from capi_lab.reconcile import Reconciled, dedup, dedup_readings, reconcile
+    from capi_lab.reconcile import (
+        Reconciled,
+        dedup,
+        dedup_readings,
+        link_candidates,
+        reconcile,
+    )
     from capi_lab.simulate import World, observe
 
 

@@ -1,6 +1,14 @@
 """Tie events to conversions and replay what each platform would count."""
 
+from capi_lab.reconcile.candidates import LinkCandidates, link_candidates
 from capi_lab.reconcile.dedup import dedup, dedup_readings
 from capi_lab.reconcile.reconciled import Reconciled, reconcile
 
-__all__ = ["Reconciled", "dedup", "dedup_readings", "reconcile"]
+__all__ = [
+    "LinkCandidates",
+    "Reconciled",
+    "dedup",
+    "dedup_readings",
+    "link_candidates",
+    "reconcile",
+]

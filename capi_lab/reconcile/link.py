@@ -1,7 +1,8 @@
 """Tie the events of both channels to the conversions of the ledger.
 
 By order id first (the event carries it), then by the event id both channels share. Nothing is tied by
-looking alike: value, time and person are no proof. `declared` ties by keys the caller vouches for.
+looking alike: value, time and person are no proof. `declared` ties by keys the caller vouches for; `candidates`
+flags what looks alike.
 """
 
 from __future__ import annotations
