@@ -20,6 +20,8 @@ _HOMES = {
     "PLATFORMS": "capi_lab.platforms",
     "Reconciled": "capi_lab.reconcile",
     "World": "capi_lab.simulate",
+    "clock_findings": "capi_lab.reconcile",
+    "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
     "dedup": "capi_lab.reconcile",
     "dedup_readings": "capi_lab.reconcile",
@@ -42,6 +44,8 @@ __all__ = [
     "Reconciled",
     "World",
     "__version__",
+    "clock_findings",
+    "correct_clock",
     "coverage",
     "dedup",
     "dedup_readings",
@@ -65,6 +69,8 @@ if TYPE_CHECKING:
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,
+        clock_findings,
+        correct_clock,
         dedup,
         dedup_readings,
         link_candidates,

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 __all__ = [
     "Channel",
+    "ClockFault",
     "Consent",
     "DropReason",
     "GapCause",
@@ -62,6 +63,17 @@ class Link(StrEnum):
     EVENT_ID = "event_id"
     DECLARED_KEY = "declared_key"
     NONE = "none"
+
+
+class ClockFault(StrEnum):
+    """What is wrong with a clock, as far as linked pairs show it."""
+
+    UNIT = "unit"
+    WHOLE_HOURS = "whole_hours"
+    DST_STEP = "dst_step"
+    STEP = "step"
+    CONSTANT_OFFSET = "constant_offset"
+    DRIFT = "drift"
 
 
 class DropReason(StrEnum):
