@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "PLATFORMS": "capi_lab.platforms",
     "Reconciled": "capi_lab.reconcile",
+    "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
     "clock_findings": "capi_lab.reconcile",
     "correct_clock": "capi_lab.reconcile",
@@ -36,12 +37,14 @@ _HOMES = {
     "reconcile": "capi_lab.reconcile",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
+    "waterfall": "capi_lab.measure",
     "words": "capi_lab.words",
 }
 
 __all__ = [
     "PLATFORMS",
     "Reconciled",
+    "Waterfall",
     "World",
     "__version__",
     "clock_findings",
@@ -60,12 +63,13 @@ __all__ = [
     "reconcile",
     "suppress_small",
     "tables",
+    "waterfall",
     "words",
 ]
 
 if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
-    from capi_lab.measure import coverage, gap_by_cause, suppress_small
+    from capi_lab.measure import Waterfall, coverage, gap_by_cause, suppress_small, waterfall
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,

@@ -25,6 +25,7 @@ __all__ = [
     "CONVERSIONS",
     "EVENTS",
     "MATCH_KEY_COLUMNS",
+    "RECEIPTS",
     "REPORTS",
     "SEGMENT_COLUMNS",
     "TABLES",
@@ -212,7 +213,21 @@ REPORTS = Table(
 )
 """What a platform says back, aggregated."""
 
-TABLES = {table.name: table for table in (CONVERSIONS, EVENTS, CLICKS, VISITS, REPORTS)}
+RECEIPTS = Table(
+    "receipts",
+    (
+        Column("conversion_id", required=True, meaning="the order's own id", is_id=True),
+        Column("status", required=True, allowed=("accepted", "rejected", "retry", "unknown", "skipped")),
+        Column("code", meaning="the platform's own, or why the row was skipped"),
+        Column("attempts", "number", meaning="times the row was sent"),
+        Column("sent_at", "time", meaning="when it was sent last; missing where it was not"),
+        Column("request_id", meaning="the platform's id of the request"),
+        Column("platform", meaning="to which ad platform; missing where not bound to one"),
+    ),
+)
+"""What became of the rows of a send; a row that was sent again may stand there again."""
+
+TABLES = {table.name: table for table in (CONVERSIONS, EVENTS, CLICKS, VISITS, REPORTS, RECEIPTS)}
 
 
 def contract(kind: str) -> Table:

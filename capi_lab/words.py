@@ -9,10 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 
 __all__ = [
+    "Bucket",
     "Channel",
     "ClockFault",
     "Consent",
     "DropReason",
+    "Fate",
     "GapCause",
     "HashVerdict",
     "IdSource",
@@ -22,6 +24,7 @@ __all__ = [
     "Outcome",
     "PairCause",
     "Setup",
+    "Step",
 ]
 
 
@@ -169,3 +172,60 @@ class LoadDrop(StrEnum):
     HTTP_STATUS = "http_status"
     NO_CLICK_ID = "no_click_id"
     REPEATED_CLICK = "repeated_click"
+
+
+class Step(StrEnum):
+    """How far a conversion can get, in order; from ``server`` on each step is a part of the one before."""
+
+    TRUTH = "truth"
+    PIXEL = "pixel"
+    SERVER = "server"
+    ACCEPTED = "accepted"
+    COUNTED = "counted"
+    MATCHED = "matched"
+    ATTRIBUTED = "attributed"
+
+    @property
+    def label(self) -> str:
+        """What passes the step, for readers."""
+        return _STEP_LABELS.get(self.value, self.value)
+
+
+_STEP_LABELS = {
+    "truth": "in the ledger",
+    "pixel": "seen by the pixel",
+    "server": "pixel or server",
+    "accepted": "pixel or accepted",
+}
+
+
+class Fate(StrEnum):
+    """What a waterfall's bucket means for whoever sends."""
+
+    THROUGH = "through"
+    IGNORED = "ignored"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    UNTIED = "untied"
+
+
+class Bucket(StrEnum):
+    """Where a conversion ends; every one in exactly one."""
+
+    INELIGIBLE = "ineligible"
+    SKIPPED = "skipped"
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    RETRY = "retry"
+    REPLY_UNKNOWN = "reply_unknown"
+    NO_RECEIPT = "no_receipt"
+    OVER_MERGED = "over_merged"
+    NOT_MATCHED = "not_matched"
+    MATCH_UNKNOWN = "match_unknown"
+    NOT_ATTRIBUTED = "not_attributed"
+    ATTRIBUTION_UNKNOWN = "attribution_unknown"
+    PIXEL_ONLY = "pixel_only"
+    DEDUPLICATED = "deduplicated"
+    DOUBLE_COUNTED = "double_counted"
+    NOT_REPLAYED = "not_replayed"
+    SERVER_ONLY = "server_only"

@@ -94,7 +94,7 @@ def test_the_environment_cannot_switch_contracts_off() -> None:
 def test_contract_names() -> None:
     """Contracts are found by name; a wrong one lists those there are."""
     assert contract("events") is EVENTS
-    with pytest.raises(UnknownNameError, match="clicks, conversions, events, reports, visits"):
+    with pytest.raises(UnknownNameError, match="clicks, conversions, events, receipts, reports, visits"):
         contract("orders")
     for table in TABLES.values():
         assert len(set(table.names)) == len(table.names)

@@ -43,7 +43,7 @@ def table(
     path : str or Path
         ``.csv``, ``.tsv``, ``.json``, ``.jsonl``/``.ndjson`` (each also ``.gz``) or ``.parquet``.
     kind : str
-        ``conversions``, ``events``, ``clicks``, ``visits`` or ``reports``.
+        ``conversions``, ``events``, ``clicks``, ``visits``, ``reports`` or ``receipts``.
     columns : mapping, optional
         Their column name to ours, e.g. ``{"Order": "conversion_id"}``. Columns not named keep their name.
     tz : str, optional

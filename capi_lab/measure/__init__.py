@@ -3,5 +3,7 @@
 from capi_lab.measure.coverage import coverage, suppress_small
 from capi_lab.measure.gap import gap_by_cause
 from capi_lab.measure.rates import wilson
+from capi_lab.measure.waterfall import waterfall
+from capi_lab.measure.waterfall_result import Waterfall
 
-__all__ = ["coverage", "gap_by_cause", "suppress_small", "wilson"]
+__all__ = ["Waterfall", "coverage", "gap_by_cause", "suppress_small", "waterfall", "wilson"]

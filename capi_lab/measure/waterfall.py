@@ -1,0 +1,319 @@
+"""The waterfall: from the ledger's conversions down to the attributed ones, each counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from capi_lab.engine import TableLike, as_table, place_beside, to_frame
+from capi_lab.errors import InputError, UnknownNameError
+from capi_lab.measure.rates import interval_of
+from capi_lab.measure.waterfall_result import Waterfall
+from capi_lab.reconcile import Reconciled
+from capi_lab.reconcile.buckets import bucketed, strangers
+from capi_lab.tables import REPORTS
+from capi_lab.words import Bucket, Fate, Step
+
+__all__ = ["waterfall"]
+
+_LABEL = ["kind", "step", "bucket", "reason", "fate"]
+_RATE = ["k", "n", "value", "low", "high", "method"]
+_RESERVED = {*_LABEL, *_RATE, "k_pixel", "conversions_k", "conversions_n"}
+_STEPS, _FATES, _BUCKETS = [str(s) for s in Step], [str(f) for f in Fate], [str(b) for b in Bucket]
+
+
+def waterfall(
+    rec: Reconciled,
+    receipts: TableLike | None = None,
+    reports: TableLike | None = None,
+    *,
+    marks: TableLike | None = None,
+    by: str | Sequence[str] | None = None,
+    level: float = 0.95,
+    cluster: str | None = "user_key",
+) -> Waterfall:
+    """Count how far each conversion got, and where and why the others stopped.
+
+    Every conversion of the ledger is in exactly one bucket. What was *ignored* (not meant to be sent) is apart from
+    what *failed* (should have got there and did not), and both from what merely is not matched or attributed.
+
+    Parameters
+    ----------
+    rec : Reconciled
+    receipts : DataFrame, Arrow table, Parquet path or glob, or Ibis table, optional
+        What became of the server's copies, contract ``receipts``; several rows of a conversion are allowed. An
+        acceptance stands; else the last row by ``sent_at`` counts; ``skipped`` counts only where nothing was sent.
+        Rows of another ``platform`` take no part. Without receipts a logged server event is taken to have arrived,
+        and the step ``accepted`` is not measured.
+    reports : as ``receipts``, optional
+        What the platform reports back, contract ``reports``. These are totals: they cannot be tied to conversions
+        and stand in `Waterfall.reported`, beside the steps, never mixed into them.
+    marks : as ``receipts``, optional
+        ``conversion_id`` with any of ``eligible``, ``matched``, ``attributed`` (bool or missing) and
+        ``ineligible_reason``, as `capi_lab.eligible` and `capi_lab.attribute` give them. A column here stands in
+        place of the ledger's column of that name; without either, the ledger's are used where it has them.
+    by : str or sequence of str, optional
+        Columns of the ledger to group by. A missing value is a group of its own.
+    level : float
+        Of the intervals.
+    cluster : str or None
+        As for `capi_lab.coverage`.
+
+    Returns
+    -------
+    Waterfall
+        ``table``, ``amounts``, ``buckets``, ``reported``, ``conservation``, ``notes``.
+
+    Raises
+    ------
+    ContractError
+        Receipts, reports or marks break their contract.
+    UnknownNameError
+        A column of ``by`` is not in the ledger.
+    InputError
+        ``level`` is no level, marks hold nothing to use, or ``by`` names a column of the result.
+
+    Notes
+    -----
+    Steps, and what passes them:
+
+    - ``truth``: the ledger.
+    - ``pixel``: seen by the pixel.
+    - ``server``: seen by the pixel or sent by the server. What the server adds is ``k - k_pixel``.
+    - ``accepted``: seen by the pixel, or the server's copy was accepted. A browser gets no reply: that its request
+      arrived is taken from the log.
+    - ``counted``: the platform counts it once or more (its dedup rule, replayed).
+    - ``matched``, ``attributed``: as the marks say. Accepted is not matched is not attributed.
+
+    Pixel and server are two ways in, not one after the other: from ``server`` on each step is a part of the one
+    before. A double-counted conversion is one conversion here, in a bucket of its own.
+    """
+    ledger = rec.conversion_table
+    groups = [by] if isinstance(by, str) else list(dict.fromkeys(by or []))
+    for name in groups:
+        if name not in ledger.columns:
+            raise UnknownNameError("column of the ledger", name, ledger.columns)
+        if name in _RESERVED or name.startswith("amount"):
+            raise InputError(f"cannot group by '{name}': the result has a column of that name; rename it in the ledger")
+    if cluster not in (None, "user_key") and cluster not in ledger.columns:
+        raise UnknownNameError("column of the ledger", cluster, ledger.columns)
+    if not 0 < level < 1:
+        raise InputError("level must lie between 0 and 1, e.g. 0.95")
+    cluster = cluster if cluster in ledger.columns else None
+    money = [name for name in ("value", "currency") if name in ledger.columns]
+    keep = dict.fromkeys([*groups, *([cluster] if cluster else []), *money])
+    rows, steps = bucketed(rec, receipts, marks, list(keep))
+
+    table = _rates(rows.mutate(weight=ibis.literal(1.0)), steps, groups, cluster, level)
+    table = table.astype({"k": "int64", "k_pixel": "int64", "n": "int64"})
+    amounts = _amounts(rows, steps, groups, cluster, level)
+    table = table[[*groups, *_LABEL, "k", "k_pixel", *_RATE[1:]]]
+    return Waterfall(
+        platform=rec.platform,
+        steps=tuple(steps),
+        by=tuple(groups),
+        table=_with_amounts(table, amounts, groups),
+        amounts=amounts,
+        reported=_reported(rec, reports),
+        notes=_notes(rec, rows, receipts, marks),
+        bucket_table=rows.drop(*[name for name in rows.columns if name.startswith("_")]),
+        ledger=ledger,
+        order=rec.order.get("conversions"),
+    )
+
+
+def _rates(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None, level: float) -> pd.DataFrame:
+    """Turn weighted rows into one rate per group, step and bucket; rows where a label does not occur are 0."""
+    sums = to_frame(_sums(rows, steps, groups, cluster))
+    whole = sums[(sums["kind"] == "step") & (sums["step"] == str(Step.TRUTH))]
+    whole = whole.rename(columns={"k": "n", "kk": "nn", "units": "conversions_n"})
+    whole = whole[[*groups, "n", "nn", "clusters", "conversions_n", "negative"]]
+    labels = _ordered(sums, steps)
+    cells = whole.merge(labels, how="cross")
+    sums = sums.rename(columns={"units": "conversions_k"})
+    found = sums[[*groups, *_LABEL, "k", "kk", "kn", "k_pixel", "conversions_k"]]
+    table = cells.merge(found, how="left", on=[*groups, *_LABEL])
+    numbers = ["k", "kk", "kn", "k_pixel", "conversions_k"]
+    table[numbers] = table[numbers].fillna(0)
+    if groups:
+        whole = whole.sort_values(groups, ignore_index=True).reset_index(names="_group")
+        table = table.merge(whole[[*groups, "_group"]], on=groups).sort_values(["_group", "_order"], ignore_index=True)
+    table = table.join(interval_of(table.assign(units=table["conversions_n"]), level))
+    truth = table["step"].eq(str(Step.TRUTH)) & (table["n"] > 0)
+    table.loc[truth, ["low", "high"]] = 1.0
+    table.loc[truth, "method"] = "by definition"
+    negative = table["negative"] > 0
+    table.loc[negative, ["low", "high"]] = np.nan
+    table.loc[negative, "method"] = "none: negative amounts"
+    return table.astype({"conversions_k": "int64", "conversions_n": "int64"})
+
+
+def _sums(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None) -> ibis.Table:
+    """Sum weights per label, and their squares over clusters.
+
+    Long form: every conversion is one row of kind ``bucket`` and one row of kind ``step`` for each step it passed.
+    """
+    own = [rows[f"_{name}"].name(name) for name in groups]
+    weight = rows.weight
+    alone = ibis.literal(value=True) if cluster is None else rows[f"_{cluster}"].isnull()
+    person = rows.conversion_id if cluster is None else ibis.ifelse(alone, rows.conversion_id, rows[f"_{cluster}"])
+    keys = [*own, alone.name("_alone"), person.name("_person")]
+    cells = rows.group_by([*keys, "step", "bucket", "reason", "fate", "seen_pixel"]).aggregate(
+        k=weight.sum(), units=weight.count(), negative=(weight < 0).sum()
+    )
+    names = [*groups, "_alone", "_person"]
+    cells = cells.mutate(
+        n=cells.k.sum().over(group_by=names),  # a window, not a join: missing groups must meet
+        through=cells.fate == str(Fate.THROUGH),
+    )
+    label = place_beside(_labels(steps), rows)
+    long = cells.join(
+        label, [cells.step == label.at, cells.through == label.arrives, cells.seen_pixel == label.by_pixel]
+    )
+    own_label = {name: ibis.ifelse(long.kind == "bucket", long[name], ibis.null("string")) for name in _LABEL[2:]}
+    long = long.select(*names, "kind", "k", "n", "units", "negative", "seen_pixel", step=long.label, **own_label)
+    one = long.group_by([*names, *_LABEL]).aggregate(
+        k=long.k.sum(),
+        k_pixel=ibis.ifelse(long.seen_pixel, long.k, 0.0).sum(),
+        n=long.n.max(),
+        units=long.units.sum(),
+        negative=long.negative.sum(),
+    )
+    return one.group_by([*groups, *_LABEL]).aggregate(
+        k=one.k.sum(),
+        k_pixel=one.k_pixel.sum(),
+        kk=(one.k * one.k).sum(),
+        kn=(one.k * one.n).sum(),
+        clusters=one.count(),
+        units=one.units.sum(),
+        negative=one.negative.sum(),
+    )
+
+
+def _labels(steps: list[Step]) -> pd.DataFrame:
+    """Say which rows of the result a conversion belongs to: that of its bucket, and those of the steps it passed."""
+    rows = []
+    for at, arrives, by_pixel in product(steps, (True, False), (True, False)):
+        passed = [step for step in steps if arrives or step is Step.TRUTH or steps.index(step) < steps.index(at)]
+        passed = [step for step in passed if step is not Step.PIXEL] + [Step.PIXEL] * by_pixel
+        key = (str(at), arrives, by_pixel)
+        rows += [(*key, "bucket", str(at)), *((*key, "step", str(step)) for step in passed)]
+    return pd.DataFrame(rows, columns=["at", "arrives", "by_pixel", "kind", "label"])
+
+
+def _ordered(sums: pd.DataFrame, steps: list[Step]) -> pd.DataFrame:
+    """List the labels in reading order: what a step loses stands before it, what got through at the end."""
+    found = sums[sums["kind"] == "bucket"].groupby(_LABEL, dropna=False, as_index=False)["units"].sum()
+    none = pd.array([None] * len(steps), dtype="str")
+    fixed = pd.DataFrame({"kind": "step", "step": [str(s) for s in steps], "bucket": none, "reason": none})
+    labels = pd.concat([found, fixed.assign(fate=none, units=0)], ignore_index=True)
+    through = labels["fate"] == str(Fate.THROUGH)
+    labels = labels.assign(
+        _step=labels["step"].map(_STEPS.index),
+        _last=np.select([through, labels["kind"] == "step"], [2, 1], 0),
+        _fate=labels["fate"].map({name: i for i, name in enumerate(_FATES)}),
+        _bucket=labels["bucket"].map({name: i for i, name in enumerate(_BUCKETS)}),
+        _many=-labels["units"],
+    )
+    labels = labels.sort_values(["_step", "_last", "_fate", "_bucket", "_many", "reason"], ignore_index=True)
+    return labels[_LABEL].assign(_order=range(len(labels)))
+
+
+def _amounts(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None, level: float) -> pd.DataFrame:
+    """Do the same in money, currency by currency; conversions without a value take no part."""
+    keys = list(dict.fromkeys([*groups, "currency"]))
+    columns = [*keys, *_LABEL, "k", "k_pixel", *_RATE[1:], "conversions_k", "conversions_n"]
+    if "_value" not in rows.columns:
+        return pd.DataFrame({name: pd.Series(dtype=_dtype(name)) for name in columns})
+    if "_currency" not in rows.columns:
+        rows = rows.mutate(_currency=ibis.null("string"))
+    rows = rows.filter(rows["_value"].notnull()).mutate(weight=rows["_value"])
+    return _rates(rows, steps, keys, cluster, level)[columns]
+
+
+def _dtype(name: str) -> str:
+    if name in ("conversions_k", "conversions_n"):
+        return "int64"
+    return "float64" if name in ("k", "k_pixel", "n", "value", "low", "high") else "str"
+
+
+def _with_amounts(table: pd.DataFrame, amounts: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
+    """Add one column per currency: ``amount_EUR``, and ``amount_without_currency``."""
+    keys = [*groups, *_LABEL]
+    for currency in sorted(amounts["currency"].dropna().unique()) + [None] * int(amounts["currency"].isna().any()):
+        mine = amounts["currency"].isna() if currency is None else amounts["currency"] == currency
+        name = f"amount_{'without_currency' if currency is None else currency}"
+        part = amounts.loc[mine, [*keys, "k"]].rename(columns={"k": name})
+        table = table.merge(part, how="left", on=keys)
+        table[name] = table[name].fillna(0.0)
+    return table
+
+
+def _reported(rec: Reconciled, reports: TableLike | None) -> pd.DataFrame:
+    """Add up the platform's own counts over the ledger's days, with the bounds it gives."""
+    columns = ["metric", "stratum", "days", "k", "low_k", "high_k", "n", "value", "low", "high"]
+    empty = {"metric": "str", "stratum": "str", "days": "int64", "n": "int64"}
+    if reports is None:
+        return pd.DataFrame({name: pd.Series(dtype=empty.get(name, "float64")) for name in columns})
+    ledger = rec.conversion_table
+    given = as_table(reports, REPORTS, beside=ledger)
+    span = to_frame(ledger.aggregate(n=ledger.count(), first=ledger.event_time.min(), last=ledger.event_time.max()))
+    n, first, last = span.loc[0, ["n", "first", "last"]]
+    absent = {"stratum": "string", "low": "float64", "high": "float64"}
+    given = given.mutate(**{name: ibis.null(kind) for name, kind in absent.items() if name not in given.columns})
+    given = given.filter(given.platform == rec.platform)
+    daily = to_frame(
+        given.group_by("day", "metric", stratum=given.stratum.fill_null("all")).aggregate(
+            k=given["count"].sum(),
+            low_k=ibis.coalesce(given.low, given["count"]).sum(),
+            high_k=ibis.coalesce(given.high, given["count"]).sum(),
+        )
+    )
+    daily = daily[daily["day"].between(first.floor("D"), last.floor("D"))]
+    parts = daily[daily["stratum"] != "all"]
+    told = daily[daily["stratum"] == "all"]
+    # Where the platform gives strata only, they add up to the whole.
+    whole = parts.merge(told[["day", "metric"]], how="left", on=["day", "metric"], indicator=True)
+    whole = whole[whole["_merge"] == "left_only"].drop(columns="_merge").assign(stratum="all")
+    sums = pd.concat([told, whole, parts], ignore_index=True).groupby(["metric", "stratum"], as_index=False)
+    table = sums.agg(days=("day", "nunique"), k=("k", "sum"), low_k=("low_k", "sum"), high_k=("high_k", "sum")).assign(
+        n=int(n)
+    )
+    for name, count in (("value", "k"), ("low", "low_k"), ("high", "high_k")):
+        table[name] = table[count] / table["n"]
+    metrics = {name: i for i, name in enumerate(REPORTS.column("metric").allowed)}
+    order = table.assign(_m=table["metric"].map(metrics), _s=table["stratum"] != "all")
+    return order.sort_values(["_m", "_s", "stratum"], ignore_index=True)[columns]
+
+
+def _notes(rec: Reconciled, rows: ibis.Table, receipts: TableLike | None, marks: TableLike | None) -> tuple[str, ...]:
+    """Say in words what the buckets cannot show."""
+    notes = []
+    facts = to_frame(
+        rows.group_by(
+            leaked=~rows.eligible.fill_null(True) & rows.brought_by.notnull(),
+            bare=rows.eligible.isnull(),
+            sent=rows.sent,
+            why=rows.ineligible_reason.nullif("").fill_null("unknown"),
+            reply=rows.reply.fill_null("no receipt"),
+        ).aggregate(n=rows.count())
+    )
+
+    def told(part: pd.DataFrame, name: str) -> str:
+        counts = part.groupby(name)["n"].sum().sort_index().sort_values(ascending=False, kind="stable")
+        return f"{int(counts.sum()):,} ({', '.join(f'{word} {n:,}' for word, n in counts.items())})"
+
+    if facts["leaked"].any():
+        notes.append(f"marked ineligible and brought all the same: {told(facts[facts['leaked']], 'why')}")
+    if receipts is not None and facts["sent"].any():
+        notes.append(f"server copies sent: {told(facts[facts['sent']], 'reply')}")
+    for what, n in strangers(rec, receipts, marks).items():
+        notes += [f"{what} of conversions the ledger does not have: {n:,}"] if n else []
+    bare = int(facts.loc[facts["bare"], "n"].sum())
+    if marks is not None and bare:
+        notes.append(f"conversions whose eligibility is not marked: {bare:,}")
+    return tuple(notes)
