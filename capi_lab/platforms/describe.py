@@ -81,7 +81,7 @@ def describe(spec: PlatformSpec) -> str:
     )
     lines += ["", "**Click and browser ids**", ""]
     lines += _table(
-        ("our column", "cookie", "life", "a click?", "a value of another shape", "not beside"),
+        ("our column", "cookie", "life", "a click?", "a value of another shape", "not beside", "holds inside"),
         (
             (
                 f"`{one.param}`",
@@ -90,6 +90,7 @@ def describe(spec: PlatformSpec) -> str:
                 "yes" if one.is_click else "no",
                 "is refused" if one.strict else "is suspicious",
                 ", ".join(f"`{name}`" for name in one.excludes) or "–",
+                f"`{one.wraps.param}`" if one.wraps else "–",
             )
             for one in spec.click_ids
         ),
@@ -97,7 +98,7 @@ def describe(spec: PlatformSpec) -> str:
     consent = ", ".join(f"`{ours}` → `{theirs}`" for ours, theirs in spec.consent.fields.items()) or "no field"
     lines += ["", f"**Consent** {consent}. Missing: {spec.consent.missing or 'not told'}."]
     lines += ["", "**Attribution windows** " + "; ".join(_windows(spec)) + "."]
-    lines += ["", *_sourced(spec.sources, "click_ids", "consent", "windows")]
+    lines += ["", *_sourced(spec.sources, "click_ids", "consent", "windows", "windows.end_inside")]
     for route in spec.routes:
         lines += ["", *_route(route, default=route is spec.routes[0])]
     return "\n".join(lines)
@@ -108,6 +109,8 @@ def _windows(spec: PlatformSpec) -> Iterator[str]:
         options = f" (or {', '.join(duration(one) for one in window.options)})" if window.options else ""
         note = f", {window.note}" if window.note else ""
         yield f"{window.touch} {duration(window.default)}{options}{note}"
+    ends = {_answer(window.end_inside) for window in spec.windows}
+    yield f"the very end is inside: {' / '.join(sorted(ends))}"
 
 
 def _route(route: Route, *, default: bool) -> Iterator[str]:

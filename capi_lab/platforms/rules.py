@@ -20,6 +20,7 @@ __all__ = [
     "FallbackRule",
     "Keep",
     "MergeRule",
+    "Wrapped",
 ]
 
 
@@ -154,6 +155,22 @@ class DedupRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrapped:
+    """An id that another one holds inside: two spellings of one click.
+
+    Parameters
+    ----------
+    param : str
+        The inner id's name.
+    pattern : str
+        Its first group is the inner id; no shorthand classes, so that every engine reads it alike.
+    """
+
+    param: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClickIdRule:
     """A click or browser id the platform reads.
 
@@ -173,6 +190,8 @@ class ClickIdRule:
         False for browser ids.
     excludes : tuple of str
         Columns that must not be sent beside it.
+    wraps : Wrapped or None
+        The id of the URL inside this one, where the two name the same click.
     """
 
     param: str
@@ -182,6 +201,7 @@ class ClickIdRule:
     strict: bool = False
     is_click: bool = True
     excludes: tuple[str, ...] = ()
+    wraps: Wrapped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +235,17 @@ class AttributionWindow:
     options : tuple of timedelta
         Others an account can choose; empty where only the range is known (see ``note``).
     note : str
+    end_inside : bool or Assumption
+        Does a conversion exactly one window after the touch count?
     """
 
     touch: str
     default: timedelta
     options: tuple[timedelta, ...] = ()
     note: str = ""
+    end_inside: bool | Assumption = Assumption(value=True, question="is the very end of a window inside it?")
+
+    @property
+    def includes_end(self) -> bool:
+        """The documented answer, or the assumed one."""
+        return self.end_inside.value if isinstance(self.end_inside, Assumption) else self.end_inside

@@ -128,6 +128,13 @@ class PlatformSpec:
                 return one
         raise UnknownNameError(f"click id of {self.name}", param, [one.param for one in self.click_ids])
 
+    def window(self, touch: str) -> AttributionWindow:
+        """Return the attribution window of one kind of touch: ``click``, ``view`` or ``engagement``."""
+        for one in self.windows:
+            if one.touch == touch:
+                return one
+        raise UnknownNameError(f"attribution window of {self.name}", touch, [one.touch for one in self.windows])
+
     def canonical_event(self, reported: str) -> str | None:
         """Return the canonical name for a reported one, whatever its spelling; None for a custom event."""
         return self.reported_names.get(fold_event_name(reported))

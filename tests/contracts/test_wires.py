@@ -277,6 +277,8 @@ def test_every_fact_has_a_source(platform: str, route: str) -> None:
     assert facts <= set(wire.route.sources), facts - set(wire.route.sources)
     general = {"event_names", "match_keys", "click_ids", "consent", "windows"}
     assert general <= set(wire.spec.sources)
+    if any(isinstance(window.end_inside, Assumption) for window in wire.spec.windows):
+        assert wire.spec.sources["windows.end_inside"].confidence is Confidence.ASSUMED
     for name, source in {**wire.spec.sources, **wire.route.sources}.items():
         assert source.url.startswith("https://"), name
         assert source.checked <= NOW.date(), name

@@ -322,6 +322,7 @@ SPEC = PlatformSpec(
             "https://groups.google.com/g/adwords-api/c/mzNrs1rg6yI", _READ, Confidence.MEDIUM, "Google's support"
         ),
         "windows": Source(_CLIENT, _BUILT, Confidence.HIGH),
+        "windows.end_inside": Source(_CLIENT, _BUILT, Confidence.ASSUMED, "not said: assumed inside"),
         "action_sources": ACTION_SOURCES_PAGE,
     },
 )

@@ -212,5 +212,6 @@ SPEC = PlatformSpec(
         "windows": Source(
             _SCHEMA, date(2026, 3, 1), Confidence.HIGH, f"an event may be 90 days old, its click 90 days older ({_FAQ})"
         ),
+        "windows.end_inside": Source(_SCHEMA, date(2026, 3, 1), Confidence.ASSUMED, "not said: assumed inside"),
     },
 )

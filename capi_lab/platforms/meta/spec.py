@@ -18,6 +18,7 @@ from capi_lab.platforms.rules import (
     ConsentRule,
     DedupRule,
     FallbackRule,
+    Wrapped,
 )
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
@@ -235,6 +236,7 @@ SPEC = PlatformSpec(
             life=timedelta(days=90),
             pattern=r"fb\.\d+\.\d{10,}\.[^.]+(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?",
             strict=True,
+            wraps=Wrapped("fbclid", "^fb[.][0-9]+[.][0-9]+[.]([^.]+)"),
         ),
         ClickIdRule(
             "fbp",
@@ -271,6 +273,12 @@ SPEC = PlatformSpec(
             date(2026, 11, 20),
             Confidence.MEDIUM,
             "7-day and 28-day view left on 2026-01-12",
+        ),
+        "windows.end_inside": Source(
+            "https://developers.facebook.com/docs/marketing-api/reference/ads-insights",
+            date(2026, 11, 20),
+            Confidence.ASSUMED,
+            "not said: assumed inside",
         ),
         "too_broad": Source(f"{_DOCS}/best-practices", _READ, Confidence.HIGH, "since v13"),
         "action_sources": Source(_EVENT_PAGE, _READ, Confidence.HIGH),

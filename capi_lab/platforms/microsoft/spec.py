@@ -70,5 +70,12 @@ SPEC = PlatformSpec(
             Confidence.HIGH,
             "1 to 129,600 minutes, 43,200 by default; the same for tag goals",
         ),
+        "windows.end_inside": Source(
+            "https://learn.microsoft.com/en-us/advertising/campaign-management-service/"
+            "offlineconversiongoal?view=bingads-13",
+            _READ,
+            Confidence.ASSUMED,
+            "not said: assumed inside",
+        ),
     },
 )

@@ -293,6 +293,7 @@ SPEC = PlatformSpec(
             Confidence.MEDIUM,
             "through a handbook quoting /adgroup/create/; fixed once the ad group is made",
         ),
+        "windows.end_inside": Source(_DEDUP_DOC, date(2026, 9, 14), Confidence.ASSUMED, "not said: assumed inside"),
         "currencies": Source(_ENDPOINT, _READ, Confidence.HIGH),
         "action_sources": Source(
             _ENDPOINT, _READ, Confidence.ASSUMED, "four event sources are documented; which of our words fit is ours"
