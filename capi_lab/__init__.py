@@ -21,6 +21,7 @@ _HOMES = {
     "Reconciled": "capi_lab.reconcile",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
+    "attribute": "capi_lab.reconcile",
     "clock_findings": "capi_lab.reconcile",
     "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
@@ -32,11 +33,13 @@ _HOMES = {
     "link_candidates": "capi_lab.reconcile",
     "load": "capi_lab.load",
     "observe": "capi_lab.simulate",
+    "one_per_click": "capi_lab.reconcile",
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "reconcile": "capi_lab.reconcile",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
+    "touches": "capi_lab.reconcile",
     "waterfall": "capi_lab.measure",
     "words": "capi_lab.words",
 }
@@ -47,6 +50,7 @@ __all__ = [
     "Waterfall",
     "World",
     "__version__",
+    "attribute",
     "clock_findings",
     "correct_clock",
     "coverage",
@@ -58,11 +62,13 @@ __all__ = [
     "link_candidates",
     "load",
     "observe",
+    "one_per_click",
     "platforms",
     "plots",
     "reconcile",
     "suppress_small",
     "tables",
+    "touches",
     "waterfall",
     "words",
 ]
@@ -73,12 +79,15 @@ if TYPE_CHECKING:
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,
+        attribute,
         clock_findings,
         correct_clock,
         dedup,
         dedup_readings,
         link_candidates,
+        one_per_click,
         reconcile,
+        touches,
     )
     from capi_lab.simulate import World, observe
 

@@ -13,6 +13,7 @@ __all__ = [
     "Channel",
     "ClockFault",
     "Consent",
+    "CreditModel",
     "DropReason",
     "Fate",
     "GapCause",
@@ -25,6 +26,7 @@ __all__ = [
     "PairCause",
     "Setup",
     "Step",
+    "Tie",
 ]
 
 
@@ -77,6 +79,20 @@ class ClockFault(StrEnum):
     STEP = "step"
     CONSTANT_OFFSET = "constant_offset"
     DRIFT = "drift"
+
+
+class Tie(StrEnum):
+    """What ties a click to a conversion (``tied_by``); besides, the name of a column both carry."""
+
+    CLICK_ID = "click_id"
+
+
+class CreditModel(StrEnum):
+    """How a conversion's credit is shared among its clicks."""
+
+    LAST = "last"
+    FIRST = "first"
+    LINEAR = "linear"
 
 
 class DropReason(StrEnum):

@@ -24,6 +24,7 @@ __all__ = [
     "default_backend",
     "instants",
     "is_empty",
+    "joins_asof",
     "limit_engine",
     "materialise",
     "place_beside",
@@ -124,6 +125,11 @@ def same_backend(first: ibis.Table, second: ibis.Table) -> None:
     ours, theirs = _backends(first)[0], _backends(second)[0]
     if ours and theirs and ours[0] is not theirs[0]:
         raise InputError("the tables live on different databases: read both through one connection, or as frames")
+
+
+def joins_asof(*tables: ibis.Table) -> bool:
+    """Tell whether the engine of these tables joins as-of on a (time, id) pair; else an ordered window must do."""
+    return all(backend_of(table).name == "duckdb" for table in tables)
 
 
 def _is_spark(backend: Any) -> bool:

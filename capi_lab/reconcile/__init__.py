@@ -1,5 +1,6 @@
-"""Tie events to conversions and replay what each platform would count."""
+"""Tie events to conversions, replay what each platform would count, and credit conversions to clicks."""
 
+from capi_lab.reconcile.attribute import attribute, one_per_click, touches
 from capi_lab.reconcile.candidates import LinkCandidates, link_candidates
 from capi_lab.reconcile.clock import ClockFinding, ClockFindings, clock_findings
 from capi_lab.reconcile.correct import correct_clock
@@ -11,10 +12,13 @@ __all__ = [
     "ClockFindings",
     "LinkCandidates",
     "Reconciled",
+    "attribute",
     "clock_findings",
     "correct_clock",
     "dedup",
     "dedup_readings",
     "link_candidates",
+    "one_per_click",
     "reconcile",
+    "touches",
 ]
