@@ -4,9 +4,9 @@ The rule is a `DedupRule` read from the platform's spec. In order of receipt, an
 event with the same key was received within the window before it; which channels may absorb which, which
 copy of a near-tie stays, and what happens without an event id are the rule's own fields.
 
-Most keys are settled inside the engine by one aggregate; the few whose history is longer (repeats, chains
-beyond the window) are replayed one event at a time. Both give what a plain greedy loop over the whole log
-gives: `tests/reconcile/test_dedup.py` holds that loop.
+Most keys are settled inside the engine by one aggregate, repeats by window functions; the few whose history is
+longer than the window are replayed one event at a time (`by_key`). All of it gives what a plain greedy loop over the
+whole log gives: `tests/reconcile/test_dedup.py` holds that loop.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from capi_lab.engine import TableLike, as_table, materialise, same_kind, to_frame
+from capi_lab.engine import TableLike, as_table, epoch_microseconds, is_empty, materialise, same_kind, to_frame
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.rules import DedupRule
 from capi_lab.reconcile.by_key import DROPPED, drop_by_key
-from capi_lab.reconcile.fallback import matches
+from capi_lab.reconcile.fallback import acquainted, matches
 from capi_lab.reconcile.merged import merged_fields
 from capi_lab.tables import EVENTS
 from capi_lab.words import DropReason
@@ -149,20 +149,29 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
     rows = _narrow(table, rule)
     rows = rows.filter(rows.channel.isin([str(channel) for channel in rule.channels]))
     key, instead = ([name for name in rows.columns if name[0] == tag and name[1:].isdigit()] for tag in "ki")
+    people = [name for name in rule.fallback.keys if name in rows.columns] if rule.fallback else []
     complete = ibis.and_(*[rows[name].notnull() for name in key])
-    keyed, others = rows.filter(complete), rows.filter(~complete)
-    early = _taken_for_copies(keyed, others, rule)
-    dropped = materialise(drop_by_key(keyed, key, rule, same_channel=same_channel, never_kept=early))
+    keyed = rows.filter(complete)
+    # What lacks a part of the key is little, and asked for more than once.
+    others = materialise(rows.filter(~complete)) if instead or people else rows.limit(0)
+    early = _taken_for_copies(keyed, others, rule, people)
+    drops = [drop_by_key(keyed, key, rule, same_channel=same_channel, never_kept=early)]
     if instead:
         second = others.filter(ibis.and_(*[others[name].notnull() for name in instead]))
-        dropped = ibis.union(dropped, materialise(drop_by_key(second, instead, rule, same_channel=same_channel)))
-    if rule.fallback and any(name in rows.columns for name in rule.fallback.keys):
+        if not is_empty(second):
+            drops.append(drop_by_key(second, instead, rule, same_channel=same_channel))
+    dropped = materialise(ibis.union(*drops) if len(drops) > 1 else drops[0])
+    copies = [] if early is None else [early.anti_join(dropped, "row_id")]
+    if rule.fallback and people:
         first = str(rule.fallback.first)
-        kept = rows.filter(rows.channel == first).anti_join(dropped, "row_id")
-        late = matches(others.filter(others.channel != first), kept, rule.fallback, _fallback_window(rule))
-        copies = late if early is None else ibis.union(late, early.anti_join(dropped, "row_id"))
-        copies = copies.mutate(drop_reason=ibis.literal(str(DropReason.FALLBACK_KEY))).select(*DROPPED)
-        dropped = ibis.union(dropped, materialise(copies))
+        late = others.filter(others.channel != first)
+        if not is_empty(late):
+            known = acquainted(rows.filter(rows.channel == first), late, people).anti_join(dropped, "row_id")
+            copies.append(matches(late, known, people, _fallback_window(rule)))
+    if copies:
+        reason = ibis.literal(str(DropReason.FALLBACK_KEY))
+        more = [one.mutate(drop_reason=reason).select(*DROPPED) for one in copies]
+        dropped = materialise(ibis.union(dropped, *more))
     result = table.drop(*[c for c in ("kept", "drop_reason", "duplicate_of", "merged") if c in table.columns])
     marks = dropped.rename(dropped_row_id="row_id")
     result = result.left_join(marks, [("row_id", "dropped_row_id")])
@@ -175,18 +184,21 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
     return result.relocate("kept", "drop_reason", "duplicate_of", "merged", after="event_time")
 
 
-def _taken_for_copies(keyed: ibis.Table, others: ibis.Table, rule: DedupRule) -> ibis.Table | None:
+def _taken_for_copies(
+    keyed: ibis.Table, others: ibis.Table, rule: DedupRule, people: list[str]
+) -> ibis.Table | None:
     """Match events that have the key to browser events that lack it.
 
     A browser event without the key is never dropped, so these verdicts depend on nothing else.
     """
-    if not rule.fallback or rule.fallback.needs_no_id:
-        return None
-    if not any(name in keyed.columns for name in rule.fallback.keys):
+    if not rule.fallback or rule.fallback.needs_no_id or not people:
         return None
     first = str(rule.fallback.first)
-    later = keyed.filter(keyed.channel != first)
-    return materialise(matches(later, others.filter(others.channel == first), rule.fallback, _fallback_window(rule)))
+    lacking = others.filter(others.channel == first)
+    if is_empty(lacking):
+        return None
+    later = acquainted(keyed.filter(keyed.channel != first), lacking, people)
+    return materialise(matches(later, lacking, people, _fallback_window(rule)))
 
 
 def _fallback_window(rule: DedupRule) -> timedelta:
@@ -198,7 +210,9 @@ def _fallback_window(rule: DedupRule) -> timedelta:
 
 
 def _clock(table: ibis.Table) -> Any:
-    return table.received_time.fill_null(table.event_time) if "received_time" in table.columns else table.event_time
+    """Return when each event was received, or else happened, in microseconds."""
+    at = table.received_time.fill_null(table.event_time) if "received_time" in table.columns else table.event_time
+    return epoch_microseconds(at)
 
 
 def _narrow(table: ibis.Table, rule: DedupRule) -> ibis.Table:

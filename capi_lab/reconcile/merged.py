@@ -22,8 +22,8 @@ def merged_fields(table: ibis.Table, dropped: ibis.Table, clock: Any, rule: Merg
         Events.
     dropped : Ibis table
         ``row_id`` and ``duplicate_of``.
-    clock : Ibis value
-        Of ``table``.
+    clock : Ibis int64
+        Of ``table``, in microseconds.
     rule : MergeRule
 
     Returns
@@ -45,8 +45,7 @@ def merged_fields(table: ibis.Table, dropped: ibis.Table, clock: Any, rule: Merg
     if rule.from_channel:
         gives = gives & (pairs.channel == str(rule.from_channel))
     if rule.within:
-        gives = gives & (pairs.clock <= pairs.kept_clock + ibis.interval(microseconds=microseconds(rule.within)))
-        gives = gives & (pairs.kept_clock <= pairs.clock + ibis.interval(microseconds=microseconds(rule.within)))
+        gives = gives & ((pairs.clock - pairs.kept_clock).abs() <= microseconds(rule.within))
     empty = {i: pairs[f"kept_v{i}"].isnull() for i in range(len(replace), len(columns))}
     none_of_them = reduce(lambda a, b: a & b, empty.values(), ibis.literal(value=True))
     taken = {}

@@ -112,16 +112,16 @@ def many(parts: list[list[Row]]) -> list[Row]:
 
 
 @pytest.mark.parametrize(("platform", "route"), RULES, ids=lambda v: v or "default")
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(parts=st.lists(logs(), min_size=35, max_size=50))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(parts=st.lists(logs(), min_size=105, max_size=140))
 def test_equals_a_plain_simulator(platform: str, route: str | None, parts: list[list[Row]]) -> None:
     """Verdict, reason, partner and merged fields of every row, over more than 500 random logs a rule."""
     rows = many(parts)
     assert found(cl.dedup(frame(rows), platform, route=route)) == RULES[platform, route](rows)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(parts=st.lists(logs(), min_size=30, max_size=50))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(parts=st.lists(logs(), min_size=100, max_size=140))
 def test_linkedins_open_question_both_ways(parts: list[list[Row]]) -> None:
     """Under the reading in which repeats of one channel merge, too, the tag's first event stands for all."""
     rows = many(parts)
