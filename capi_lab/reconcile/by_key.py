@@ -7,8 +7,8 @@ Three tiers, each exact, each taking only what the one before leaves over:
    can absorb anything after. A session no longer than the window has a closed form (`sessions`).
 3. Longer sessions depend on their whole history and are replayed event by event (`replay`).
 
-The rows come in narrow: ``row_id``, ``channel``, ``clock`` (microseconds), and the key's parts as ``k0``, ``k1`` ... all
-present. Out come ``row_id``, ``drop_reason`` and ``duplicate_of`` of those that are dropped.
+The rows come in narrow: ``row_id``, ``channel``, ``clock`` (microseconds), and the key's parts as ``k0``, ``k1`` ...,
+all present. Out come ``row_id``, ``drop_reason`` and ``duplicate_of`` of those that are dropped.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _longer(few: ibis.Table, key: list[str], rule: DedupRule, *, same_channel: b
     if _closed_form(rule):
         short, rest = rows.filter(~rows.long), rows.filter(rows.long)
     found = [drop_in_sessions(short, key, same_channel=same_channel, within=within)]
-    if window is None and _closed_form(rule) or is_empty(rest):
+    if is_empty(rest):
         return found
     replayed = replay(
         rest,
@@ -138,7 +138,7 @@ _ENDLESS = 2**62
 
 
 def _closed_form(rule: DedupRule) -> bool:
-    """Say whether the closed form is written for this rule: it takes the browser for the preferred and first channel."""
+    """Say whether the closed form fits: it takes the browser for the preferred and the first channel."""
     first = rule.fallback.first if rule.fallback else Channel.PIXEL
     preferred = rule.prefer.channel if rule.prefer else Channel.PIXEL
     return first is preferred is Channel.PIXEL

@@ -184,9 +184,7 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
     return result.relocate("kept", "drop_reason", "duplicate_of", "merged", after="event_time")
 
 
-def _taken_for_copies(
-    keyed: ibis.Table, others: ibis.Table, rule: DedupRule, people: list[str]
-) -> ibis.Table | None:
+def _taken_for_copies(keyed: ibis.Table, others: ibis.Table, rule: DedupRule, people: list[str]) -> ibis.Table | None:
     """Match events that have the key to browser events that lack it.
 
     A browser event without the key is never dropped, so these verdicts depend on nothing else.

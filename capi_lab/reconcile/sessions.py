@@ -19,7 +19,7 @@ SESSION = "session"
 
 
 def cut_into_sessions(rows: ibis.Table, key: list[str], window: int | None) -> ibis.Table:
-    """Number the sessions of each key, and say which are longer than the window.
+    """Give every event the number of its session within its key, and say which sessions outlast the window.
 
     Parameters
     ----------
