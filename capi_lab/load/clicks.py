@@ -45,7 +45,7 @@ def add_click_ids(
 
     ids, problems = click_id_frame(urls, cookies)
     for problem, n in sorted(problems.items()):
-        intake.note(f"click ids: {n:,} {problem.replace('_', ' ')}")
+        intake.note_count(n, "click ids: {n} " + problem.replace("_", " "))
     if found is not None and len(found):
         ids = pd.concat([found, ids], ignore_index=True).drop_duplicates(["row", "param"], ignore_index=True)
     if ids.empty:
@@ -75,7 +75,7 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
             if one.usable:
                 found.append((row, one.param, one.value, str(IdSource.META), one.time))
     for problem, n in sorted(problems.items()):
-        intake.note(f"click ids in named values: {n:,} {problem.replace('_', ' ')}")
+        intake.note_count(n, "click ids in named values: {n} " + problem.replace("_", " "))
     frame = pd.DataFrame(found, columns=["row", "param", "click_id", "id_source", "click_time"])
     frame["click_time"] = pd.to_datetime(frame["click_time"], utc=True).dt.as_unit("us")
     for name in ("param", "click_id", "id_source"):

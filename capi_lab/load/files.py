@@ -1,64 +1,207 @@
-"""Open a file as text, CSV or JSON; whatever is wrong with it becomes one clear `LoadError`."""
+"""Name, open and decompress files; read them as text, CSV or JSON. What is wrong becomes one clear `LoadError`."""
 
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import json
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from capi_lab.errors import LoadError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["open_text", "read_csv", "read_json_records", "require_columns"]
+__all__ = [
+    "Part",
+    "Paths",
+    "Source",
+    "name_of",
+    "open_bytes",
+    "open_text",
+    "plain_errors",
+    "read_csv",
+    "read_json_records",
+    "require_columns",
+    "source_files",
+]
 
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-@contextmanager
-def open_text(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
-    """Open a text file, plain or gzip, as UTF-8.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file, or a run of whole lines of one; every reader here takes it where it takes a path.
 
     Parameters
     ----------
-    path : str or Path
+    name : str
+        File name without its folder, no two files of one load alike; for messages and row ids.
+    path : Path
+    first : int
+        Number of the first line, from 1.
+    data : bytes, optional
+        The lines, decompressed, without a byte-order mark. None: the whole file, still to be read.
+    """
+
+    name: str
+    path: Path
+    first: int = 1
+    data: bytes | None = None
+
+
+Paths: TypeAlias = str | Path | Sequence[str | Path]
+"""What a loader takes: a path, a pattern such as ``logs/*.gz``, or a list of them."""
+
+Source: TypeAlias = str | Path | Part
+"""What a reader takes: one file, or a part of one."""
+
+
+def name_of(source: Source) -> str:
+    """Return the file's name without its folder."""
+    return source.name if isinstance(source, Part) else Path(source).name
+
+
+def source_files(path: Paths) -> list[Part]:
+    """List the files a path, a pattern or a list of them stands for.
+
+    Returns
+    -------
+    list of Part
+        In the order given, the files of a pattern sorted by path; each file once, however often it was named.
+        Files that share a name get ``#2``, ``#3`` ... behind it, or their row ids would be the same.
+
+    Raises
+    ------
+    LoadError
+        A pattern matches nothing, or the list is empty.
+    """
+    found: dict[Path, None] = {}
+    for one in [path] if isinstance(path, str | Path) else path:
+        text = str(one)
+        if glob.has_magic(text) and not _exists(one):
+            matches = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())
+            if not matches:
+                raise LoadError(f"no file matches '{Path(text).name}': check the pattern and its folder")
+            found.update((Path(name), None) for name in matches)
+        else:
+            found[Path(one)] = None
+    if not found:
+        raise LoadError("the list of files is empty: name at least one")
+    files, seen, times = [], set(), dict[str, int]()
+    for file in found:
+        if _identity(file) in seen:
+            continue
+        seen.add(_identity(file))
+        times[file.name] = nth = times.get(file.name, 0) + 1
+        files.append(Part(file.name if nth == 1 else f"{file.name}#{nth}", file))
+    return files
+
+
+def _exists(path: str | Path) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _identity(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError):
+        return path
+
+
+@contextmanager
+def plain_errors(name: str) -> Iterator[None]:
+    """Turn whatever opening, decompressing and decoding a file can raise into a `LoadError` that says what to do."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise LoadError(f"there is no file '{name}': check the path") from None
+    except IsADirectoryError:
+        raise LoadError(f"'{name}' is a folder: name a file in it") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise LoadError(f"'{name}' is a damaged or truncated gzip file: download it again") from None
+    except UnicodeDecodeError:
+        raise LoadError(f"'{name}' is not UTF-8 text: export it as UTF-8") from None
+    except OSError as error:  # also what Arrow raises for a broken zstd stream
+        if error.errno is None:
+            raise LoadError(f"'{name}' is a damaged or truncated zstd file: download it again") from None
+        raise LoadError(f"'{name}' cannot be read ({type(error).__name__}): check its permissions") from None
+
+
+@contextmanager
+def open_bytes(source: Source, raw: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
+    """Open a file, or a part of one, as decompressed bytes; gzip and zstd are known by their first bytes.
+
+    Parameters
+    ----------
+    source : path or Part
+    raw : binary file, optional
+        The file itself, already open, so that a caller can watch how far it was read.
+
+    Raises
+    ------
+    LoadError
+        The file is missing, empty, or a truncated or damaged archive; also while it is being read.
+    """
+    name = name_of(source)
+    if isinstance(source, Part) and source.data is not None:
+        with plain_errors(name):
+            yield io.BytesIO(source.data)
+        return
+    path = source.path if isinstance(source, Part) else Path(source)
+    with plain_errors(name), raw or path.open("rb") as file:
+        head = file.read(4)
+        if not head:
+            raise LoadError(f"'{name}' is empty: export it again")
+        file.seek(0)
+        if head.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=file) as stream:
+                yield stream  # type: ignore[misc]
+        elif head == _ZSTD:
+            import pyarrow as pa
+
+            with pa.CompressedInputStream(file, "zstd") as stream:
+                yield stream
+        else:
+            yield file
+
+
+@contextmanager
+def open_text(source: Source, *, errors: str = "strict") -> Iterator[IO[str]]:
+    """Open a text file, plain, gzip or zstd, as UTF-8.
+
+    Parameters
+    ----------
+    source : path or Part
     errors : str
         What to do with bytes that are not UTF-8; logs take ``backslashreplace``, as the servers themselves do.
 
     Raises
     ------
     LoadError
-        The file is missing, empty, a truncated gzip, or not UTF-8; also while it is being read.
+        As `open_bytes`; or the text is not UTF-8.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as raw:
-            head = raw.read(2)
-            if not head:
-                raise LoadError(f"'{path.name}' is empty: export it again")
-            raw.seek(0)
-            stream: Any = gzip.GzipFile(fileobj=raw) if head == _GZIP else raw
-            with io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="") as text:
-                yield text
-    except FileNotFoundError:
-        raise LoadError(f"there is no file '{path.name}': check the path") from None
-    except IsADirectoryError:
-        raise LoadError(f"'{path.name}' is a folder: name a file in it") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise LoadError(f"'{path.name}' is a damaged or truncated gzip file: download it again") from None
-    except UnicodeDecodeError:
-        raise LoadError(f"'{path.name}' is not UTF-8 text: export it as UTF-8") from None
+    with (
+        plain_errors(name_of(source)),
+        open_bytes(source) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="") as text,
+    ):
+        yield text
 
 
-def read_csv(path: str | Path, *, delimiter: str = ",") -> pd.DataFrame:
+def read_csv(path: Source, *, delimiter: str = ",") -> pd.DataFrame:
     """Read a CSV file with every column as text; a repeated header name gets ``.1``, ``.2`` ...
 
     Raises
@@ -77,17 +220,17 @@ def read_csv(path: str | Path, *, delimiter: str = ",") -> pd.DataFrame:
                     text, sep=delimiter, dtype="str", index_col=False, keep_default_na=False, na_values=[""]
                 )
         except pd.errors.EmptyDataError:
-            raise LoadError(f"'{Path(path).name}' holds no columns: is it the right file?") from None
+            raise LoadError(f"'{name_of(path)}' holds no columns: is it the right file?") from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
             where = "".join(ch for ch in str(error) if ch.isascii() and (ch.isdigit() or ch == " ")).split()
             line = f" near line {where[1]}" if len(where) > 1 else ""
             raise LoadError(
-                f"'{Path(path).name}' cannot be split into columns by {delimiter!r}{line}: "
+                f"'{name_of(path)}' cannot be split into columns by {delimiter!r}{line}: "
                 "wrong delimiter, an unclosed quote, or a cut file"
             ) from None
 
 
-def require_columns(frame: pd.DataFrame, names: list[str], path: str | Path, *, hint: str = "") -> None:
+def require_columns(frame: pd.DataFrame, names: list[str], path: Source, *, hint: str = "") -> None:
     """Raise `LoadError` naming the columns that are not there and those that are."""
     absent = [name for name in names if name not in frame.columns]
     if not absent:
@@ -95,12 +238,12 @@ def require_columns(frame: pd.DataFrame, names: list[str], path: str | Path, *, 
     if len(frame.columns) == 1:
         hint = "only one column was found: the delimiter is probably wrong"
     raise LoadError(
-        f"'{Path(path).name}' lacks column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}"
+        f"'{name_of(path)}' lacks column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}"
         + (f"; {hint}" if hint else "")
     )
 
 
-def read_json_records(path: str | Path, *, under: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], int]:
+def read_json_records(path: Source, *, under: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], int]:
     """Read objects from a JSON array, an object that wraps one, or JSON lines.
 
     Parameters
@@ -120,7 +263,7 @@ def read_json_records(path: str | Path, *, under: tuple[str, ...] = ()) -> tuple
     LoadError
         As `open_text`; or the whole file is no JSON.
     """
-    name = Path(path).name
+    name = name_of(path)
     with open_text(path) as text:
         content = text.read()
     if not content.strip():
@@ -128,7 +271,8 @@ def read_json_records(path: str | Path, *, under: tuple[str, ...] = ()) -> tuple
     try:
         whole = json.loads(content)
     except (ValueError, RecursionError):
-        lines = [line for line in content.splitlines() if line.strip()]
+        # Not splitlines(): JSON text may hold other line separators as they are.
+        lines = [line for line in content.split("\n") if line.strip()]
         records = [_object(line) for line in lines]
         good = [record for record in records if record is not None]
         if not good:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
+from capi_lab.load.files import Source, name_of
 from capi_lab.load.result import Intake
 from capi_lab.load.values import blank_to_missing, text_column
 
@@ -24,15 +24,15 @@ class Records:
     objects : list of dict
     unparsable : int
         How many members of the file were no object.
-    path : str or Path
+    path : path or Part
     format : str
         For messages and the report.
     """
 
-    def __init__(self, objects: list[dict[str, Any]], unparsable: int, path: str | Path, format: str) -> None:  # noqa: A002
+    def __init__(self, objects: list[dict[str, Any]], unparsable: int, path: Source, format: str) -> None:  # noqa: A002
         self.objects = objects
         self.unparsable = unparsable
-        self.name = Path(path).name
+        self.name = name_of(path)
         self.format = format
 
     def require(self, *fields: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capi_lab.tables import Table, checked, in_contract_order
@@ -33,8 +34,9 @@ class LoadReport:
         Rows the table has beyond one per row of the file (a request with two click ids is two clicks).
     dropped : dict
         Reason (`capi_lab.words.LoadDrop`) to number of rows.
-    notes : tuple of str
-        What was found and kept, and what the format cannot tell. Never a value of a row.
+    findings : dict
+        What was found and kept, and what the format cannot tell: text to its count, which stands for ``{n}`` in
+        it, or to None where there is nothing to count. Never a value of a row.
     """
 
     source: str
@@ -44,7 +46,17 @@ class LoadReport:
     rows_out: int
     expanded: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    findings: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The findings in words."""
+        return tuple(text if n is None else text.format(n=f"{n:,}") for text, n in self.findings.items())
+
+    def close(self) -> None:
+        """Assert that every row is accounted for: these are our own books."""
+        lost = self.rows_in + self.expanded - self.rows_out - sum(self.dropped.values())
+        assert lost == 0, f"{lost} rows unaccounted for in {self.format}"  # noqa: S101
 
     def __str__(self) -> str:
         lines = [f"{self.source}: {self.format} -> {self.table}", f"  rows in   {self.rows_in:>12,}"]
@@ -56,19 +68,55 @@ class LoadReport:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Loaded:
     """A loaded table and its report.
 
     Parameters
     ----------
-    df : DataFrame
-        Keeps the contract named in ``report.table``.
+    df : DataFrame or None
+        Keeps the contract named in ``report.table``. None where the rows went to ``file``.
     report : LoadReport
+    file : Path, optional
+        Parquet file that holds the rows; `df` reads it when it is asked for.
     """
 
-    df: pd.DataFrame
-    report: LoadReport
+    def __init__(self, df: pd.DataFrame | None, report: LoadReport, file: Path | None = None) -> None:
+        self._df = df
+        self.report = report
+        self.file = file
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The table. Where it was written to `file`, the whole file is read, once."""
+        if self._df is None:
+            import pandas as pd
+
+            self._df = pd.read_parquet(self.file)
+        return self._df
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the table to a Parquet file, which every function that takes a table also takes.
+
+        Parameters
+        ----------
+        path : str or Path
+            Is replaced, and only once everything is written.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        LoadError
+            The file cannot be written there.
+        """
+        from capi_lab.load.parquet import RowWriter
+
+        with RowWriter(path) as writer:
+            writer.write(self.df)
+            writer.finish()
+        return Path(path)
 
     def __repr__(self) -> str:
         """Show the report, never the rows: they hold people's data."""
@@ -97,7 +145,7 @@ class Intake:
         self.frame = frame
         self.rows_in = len(frame) + unparsable
         self.dropped: Counter[str] = Counter({"unparsable": unparsable} if unparsable else {})
-        self.notes: list[str] = []
+        self.findings: dict[str, int | None] = {}
 
     def drop(self, rows: pd.Series, reason: LoadDrop) -> None:
         """Take out the rows where ``rows`` (bool, same index as the frame) is true."""
@@ -108,13 +156,12 @@ class Intake:
 
     def note(self, text: str) -> None:
         """Record a finding once; it must not hold a value of a row."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self.findings.setdefault(text)
 
     def note_count(self, n: int, text: str) -> None:
-        """Record a finding with its count, if there is one; ``{n}`` in ``text`` is the count."""
+        """Record a finding with its count, if there is one; ``{n}`` in ``text`` is the count, which adds up."""
         if n:
-            self.note(text.format(n=f"{n:,}"))
+            self.findings[text] = (self.findings.get(text) or 0) + n
 
     def loaded(self, table: Table, frame: pd.DataFrame | None = None, *, expanded: int = 0) -> Loaded:
         """Check the contract and close the account."""
@@ -128,8 +175,7 @@ class Intake:
             rows_out=len(result),
             expanded=expanded,
             dropped=dict(self.dropped),
-            notes=tuple(self.notes),
+            findings=dict(self.findings),
         )
-        lost = report.rows_in + expanded - report.rows_out - sum(report.dropped.values())
-        assert lost == 0, f"{lost} rows unaccounted for in {self.format}"  # noqa: S101 - our own books
+        report.close()
         return Loaded(result, report)
