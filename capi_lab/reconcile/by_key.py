@@ -44,6 +44,11 @@ def drop_by_key(
         Do repeats within one channel merge?
     never_kept : Ibis table, optional
         ``row_id`` of rows that are dropped for another reason, and so absorb nothing.
+
+    Returns
+    -------
+    Ibis table
+        Reads results that were run once: asking it twice costs little.
     """
     flag = ibis.literal(value=False)
     if never_kept is not None:
@@ -56,7 +61,7 @@ def drop_by_key(
     if is_empty(others):
         return pairs
     few = rows.semi_join(others, key)
-    return ibis.union(pairs, *_longer(few, key, rule, same_channel=same_channel))
+    return ibis.union(pairs, *map(materialise, _longer(few, key, rule, same_channel=same_channel)))
 
 
 def microseconds(duration: timedelta) -> int:

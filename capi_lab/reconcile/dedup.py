@@ -160,7 +160,7 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
         second = others.filter(ibis.and_(*[others[name].notnull() for name in instead]))
         if not is_empty(second):
             drops.append(drop_by_key(second, instead, rule, same_channel=same_channel))
-    dropped = materialise(ibis.union(*drops) if len(drops) > 1 else drops[0])
+    dropped = ibis.union(*drops) if len(drops) > 1 else drops[0]
     copies = [] if early is None else [early.anti_join(dropped, "row_id")]
     if rule.fallback and people:
         first = str(rule.fallback.first)
@@ -170,8 +170,7 @@ def mark(table: ibis.Table, rule: DedupRule, *, same_channel: bool) -> ibis.Tabl
             copies.append(matches(late, known, people, _fallback_window(rule)))
     if copies:
         reason = ibis.literal(str(DropReason.FALLBACK_KEY))
-        more = [one.mutate(drop_reason=reason).select(*DROPPED) for one in copies]
-        dropped = materialise(ibis.union(dropped, *more))
+        dropped = ibis.union(dropped, *(materialise(one.mutate(drop_reason=reason).select(*DROPPED)) for one in copies))
     result = table.drop(*[c for c in ("kept", "drop_reason", "duplicate_of", "merged") if c in table.columns])
     marks = dropped.rename(dropped_row_id="row_id")
     result = result.left_join(marks, [("row_id", "dropped_row_id")])
