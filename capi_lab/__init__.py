@@ -28,12 +28,15 @@ _HOMES = {
     "dedup": "capi_lab.reconcile",
     "dedup_readings": "capi_lab.reconcile",
     "errors": "capi_lab.errors",
+    "faults": "capi_lab.simulate",
     "gap_by_cause": "capi_lab.measure",
     "identity": "capi_lab.identity",
+    "inject": "capi_lab.simulate",
     "link_candidates": "capi_lab.reconcile",
     "load": "capi_lab.load",
     "observe": "capi_lab.simulate",
     "one_per_click": "capi_lab.reconcile",
+    "pair_causes": "capi_lab.measure",
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "reconcile": "capi_lab.reconcile",
@@ -57,12 +60,15 @@ __all__ = [
     "dedup",
     "dedup_readings",
     "errors",
+    "faults",
     "gap_by_cause",
     "identity",
+    "inject",
     "link_candidates",
     "load",
     "observe",
     "one_per_click",
+    "pair_causes",
     "platforms",
     "plots",
     "reconcile",
@@ -75,7 +81,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
-    from capi_lab.measure import Waterfall, coverage, gap_by_cause, suppress_small, waterfall
+    from capi_lab.measure import Waterfall, coverage, gap_by_cause, pair_causes, suppress_small, waterfall
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,
@@ -89,7 +95,7 @@ if TYPE_CHECKING:
         reconcile,
         touches,
     )
-    from capi_lab.simulate import World, observe
+    from capi_lab.simulate import World, faults, inject, observe
 
 
 class _Package(ModuleType):

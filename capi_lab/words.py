@@ -114,7 +114,7 @@ class Outcome(StrEnum):
 
 
 class PairCause(StrEnum):
-    """Why a pair was not deduplicated."""
+    """What is wrong with a pair: why it was not deduplicated, or what does not agree although it was."""
 
     MISSING_EVENT_ID = "missing_event_id"
     ID_TYPE_OR_PADDING = "id_type_or_padding"

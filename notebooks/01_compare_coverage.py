@@ -89,7 +89,7 @@ ax = cl.plots.plot_gap(gap)
 # documented; both readings are counted.
 
 # %%
-print(rec.pairs.fillna({"cause": "-"}).groupby(["outcome", "cause"]).size().rename("orders").to_string())
+print(cl.pair_causes(rec).drop(columns="method").fillna({"cause": "-"}).round(4).to_string(index=False))
 rec.readings
 
 # %%

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -12,15 +12,15 @@ import ibis
 import pandas as pd
 
 from capi_lab.engine import TableLike, as_table, materialise, same_backend, to_frame
-from capi_lab.errors import InputError
+from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.rules import DedupRule
-from capi_lab.reconcile.by_key import microseconds
+from capi_lab.reconcile.causes import pair_table
 from capi_lab.reconcile.declared import tied_by_declared
 from capi_lab.reconcile.dedup import dedup_readings, mark
 from capi_lab.reconcile.link import linked
 from capi_lab.tables import CONVERSIONS, EVENTS
-from capi_lab.words import Channel, DropReason, Outcome, PairCause
+from capi_lab.words import Channel, Outcome
 
 __all__ = ["Reconciled", "reconcile"]
 
@@ -34,14 +34,18 @@ class Reconciled:
     platform : str
     same_channel : bool
         Which reading of the platform's undocumented rule was replayed.
-    event_table, conversion_table, pair_table : Ibis table
-        The results where they lie; `events`, `conversions` and `pairs` are the same in pandas.
+    event_table, conversion_table : Ibis table
+        The results where they lie; `events` and `conversions` are the same in pandas.
+    rule : DedupRule
+        What was replayed.
     report_table : Ibis table
         The events as they came, for `readings`.
     route : str or None
         Whose rule, where the platform's routes differ.
     left_out : int
         Events that belong to other platforms and take no part.
+    sampled : tuple of str
+        Channels whose log is a sample.
     order : dict
         Ids of the caller's frames in their order, where frames were given: ``{"events": ..., "conversions": ...}``.
     event_names : dict
@@ -52,10 +56,11 @@ class Reconciled:
     same_channel: bool
     event_table: ibis.Table
     conversion_table: ibis.Table
-    pair_table: ibis.Table
+    rule: DedupRule
     report_table: ibis.Table | None = None
     route: str | None = None
     left_out: int = 0
+    sampled: tuple[str, ...] = ()
     order: Mapping[str, pd.Series] = field(default_factory=dict)
     event_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,9 +75,37 @@ class Reconciled:
         return self._in_order(to_frame(self.conversion_table), "conversions", "conversion_id")
 
     @cached_property
+    def pair_table(self) -> ibis.Table:
+        """`pairs` where they lie; worked out when first asked for."""
+        found = pair_table(
+            self.conversion_table, self.event_table, self.rule, same_channel=self.same_channel, sampled=self.sampled
+        )
+        return materialise(found)
+
+    @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Conversions seen by both channels: ``conversion_id``, ``outcome`` and ``cause``."""
-        return to_frame(self.pair_table)
+        """Conversions seen by both channels, by id: what became of each, what is wrong with it, and the evidence.
+
+        ``conversion_id``, ``counted``, ``outcome`` (see `capi_lab.words.Outcome`), ``cause`` (see
+        `capi_lab.words.PairCause`; missing where nothing is wrong), and the two reports the verdict rests on:
+        ``first_`` and ``second_`` ``row_id``, ``channel``, ``event_name``, ``id`` (of the dedup key), ``value``,
+        ``currency``; ``clock_difference`` and ``time_difference`` (second minus first, in seconds: of the clock the
+        rule reads, and of ``event_time``), ``value_difference``; ``ledger_value``, ``ledger_currency``;
+        ``counted_value`` (what the platform counts); ``other_row_id``, ``other_conversion_id`` (the order that has the
+        same id). A pair that is deduplicated can have a cause: the count is right, the reports are not.
+        """
+        return to_frame(self.pair_table.order_by("conversion_id"))
+
+    @cached_property
+    def causes(self) -> pd.DataFrame:
+        """Pairs by ``outcome`` and ``cause``: ``k`` of ``n``, the conversions both channels saw; most frequent first.
+
+        For intervals see `capi_lab.pair_causes`.
+        """
+        pairs = self.pair_table
+        table = to_frame(pairs.group_by("outcome", "cause").aggregate(k=pairs.count()))
+        table = table.sort_values(["k", "outcome", "cause"], ascending=[False, True, True], ignore_index=True)
+        return table.assign(n=table["k"].sum())
 
     def _in_order(self, frame: pd.DataFrame, table: str, key: str) -> pd.DataFrame:
         """Put rows where the caller had them; engines promise no order."""
@@ -130,6 +163,8 @@ class Reconciled:
             f"  pairs double-counted     {s['double_counted']:>12,}",
             f"  pairs over-merged        {s['over_merged']:>12,}",
         ]
+        if s["unknown"]:
+            lines.append(f"  pairs not to be judged   {s['unknown']:>12,}")
         if s.get("other_name"):
             lines.append(
                 f"  {s['other_name']:,} events carry an order's id under a name that means something else; if it means "
@@ -155,6 +190,7 @@ def reconcile(
     route: str | None = None,
     fallbacks: Sequence[Sequence[str]] = (),
     fallback_within: timedelta = timedelta(hours=1),
+    sampled: Collection[str] = (),
 ) -> Reconciled:
     """Lay the events of both channels beside the ledger.
 
@@ -177,6 +213,9 @@ def reconcile(
         ``link_keys`` names the columns. Default: none, nothing is tied by looking alike.
     fallback_within : timedelta
         How far apart in ``event_time`` a declared key may tie.
+    sampled : collection of str
+        Channels whose log is a sample of what was sent, e.g. ``["pixel"]``. A pair's outcome and cause are then
+        ``unknown`` unless two reports prove them, whatever was left out.
 
     Returns
     -------
@@ -189,7 +228,7 @@ def reconcile(
     InputError
         The ledger is empty.
     UnknownNameError
-        No such platform; a column of ``fallbacks`` that not both tables have.
+        No such platform; a column of ``fallbacks`` that not both tables have; ``sampled`` names no channel.
 
     Notes
     -----
@@ -210,6 +249,7 @@ def reconcile(
         reports = reports.filter(~foreign) if left_out else reports
     if int(to_frame(ledger.aggregate(n=ledger.count()))["n"].iloc[0]) == 0:
         raise InputError("the ledger has no conversions: nothing to reconcile")
+    _refuse_strange_channels(sampled)
     chosen = rule.merges_same_channel if same_channel is None else same_channel
     marked = materialise(linked(mark(reports, rule, same_channel=chosen), ledger, spec, event_names or {}))
     if fallbacks:
@@ -225,7 +265,8 @@ def reconcile(
         same_channel=chosen,
         event_table=marked,
         conversion_table=seen,
-        pair_table=_pairs(seen, marked, rule),
+        rule=rule,
+        sampled=tuple(sampled),
         report_table=reports,
         route=route,
         left_out=left_out,
@@ -252,41 +293,7 @@ def _seen(ledger: ibis.Table, events: ibis.Table) -> ibis.Table:
     ).drop("seen_id")
 
 
-def _pairs(ledger: ibis.Table, events: ibis.Table, rule: DedupRule) -> ibis.Table:
-    """One row per conversion both channels saw: what became of it and, where plain to see, why."""
-    both = ledger.filter(ledger.seen_pixel & ledger.seen_capi).select("conversion_id", "counted")
-    reports = events.semi_join(both, "conversion_id")
-    clock = (
-        reports.received_time.fill_null(reports.event_time)
-        if "received_time" in reports.columns
-        else reports.event_time
-    )
-    ids = reports.event_id
-    facts = reports.group_by("conversion_id").aggregate(
-        n_missing=ids.isnull().sum(),
-        n_ids=ids.nunique(),
-        n_names=reports.event_name.nunique(),
-        n_fallback=(reports.drop_reason == str(DropReason.FALLBACK_KEY)).sum(),
-        first_clock=clock.min(),
-        last_clock=clock.max(),
-    )
-    facts = facts.rename(facts_id="conversion_id")
-    pairs = both.join(facts, both.conversion_id == facts.facts_id)
-    outcome = ibis.cases(
-        (pairs.counted == 1, str(Outcome.DEDUPLICATED)),
-        (pairs.counted > 1, str(Outcome.DOUBLE_COUNTED)),
-        else_=str(Outcome.OVER_MERGED),
-    )
-    beyond = ibis.literal(value=False)
-    if rule.window is not None:
-        beyond = pairs.last_clock > pairs.first_clock + ibis.interval(microseconds=microseconds(rule.window))
-    cause = ibis.cases(
-        (pairs.counted == 1, ibis.null("string")),
-        ((pairs.counted == 0) & (pairs.n_fallback == 0), str(PairCause.ID_REUSED)),
-        (pairs.counted == 0, str(PairCause.UNKNOWN)),
-        (pairs.n_missing > 0, str(PairCause.MISSING_EVENT_ID)),
-        ((pairs.n_ids == 1) & (pairs.n_names > 1), str(PairCause.EVENT_NAME_DIFFERS)),
-        ((pairs.n_ids == 1) & beyond, str(PairCause.OUTSIDE_WINDOW)),
-        else_=str(PairCause.UNKNOWN),
-    )
-    return pairs.select("conversion_id", "counted", outcome=outcome, cause=cause)
+def _refuse_strange_channels(sampled: Collection[str]) -> None:
+    for name in sampled:
+        if name not in tuple(Channel):
+            raise UnknownNameError("channel", name, [str(channel) for channel in Channel])

@@ -1,0 +1,55 @@
+"""What every fault is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from capi_lab.errors import InputError
+from capi_lab.simulate.log import Flags, Log, Rows
+from capi_lab.words import PairCause
+
+__all__ = ["Fault", "random_ids"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of a given rate.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1].
+
+    Raises
+    ------
+    InputError
+        The rate is none.
+    """
+
+    rate: float
+    cause: ClassVar[PairCause]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate <= 1:
+            raise InputError(f"the rate of {type(self).__name__} must lie in [0, 1]")
+
+    def fits(self, log: Log) -> Flags:
+        """Say of every pair whether the fault can hit it."""
+        raise NotImplementedError
+
+    def hit(self, log: Log, chosen: Flags, rng: np.random.Generator) -> Rows:
+        """Change the log where ``chosen``; return the rows touched."""
+        raise NotImplementedError
+
+    def partner(self, log: Log) -> Rows | None:
+        """Say of every pair which other one is drawn in, without being changed, if the pair is hit; None for none."""
+        return None
+
+
+def random_ids(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return ``n`` random ids, as text."""
+    numbers = rng.integers(0, 2**63, size=(n, 2), dtype=np.int64)
+    return np.array([f"{a:016x}{b:016x}" for a, b in numbers.tolist()], dtype=object)
