@@ -182,6 +182,8 @@ class LoadDrop(StrEnum):
     CANCELLED = "cancelled"
     NOT_PAID = "not_paid"
     OTHER_SOURCE = "other_source"
+    OTHER_RECORD = "other_record"
+    RENEWAL = "renewal"
     BOT = "bot"
     NOT_A_VISIT = "not_a_visit"
     STATIC_FILE = "static_file"

@@ -11,7 +11,7 @@ import pytest
 
 import capi_lab as cl
 
-LOADERS = ["access_log", "ga4_bigquery", "shopify_orders", "snowplow_events", "table", "woocommerce_orders"]
+LOADERS = [name for name in cl.load.__all__ if name.islower() and name not in ("sample", "samples")]
 
 
 def public_objects() -> list[tuple[str, object]]:

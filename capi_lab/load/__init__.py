@@ -1,10 +1,12 @@
 """Files to contract tables. Every loader returns `Loaded`: the table, and an account of every row."""
 
-from capi_lab.load.ga4 import ga4_bigquery
+from capi_lab.load.ga4 import ga4_bigquery, ga4_clicks, ga4_fivetran
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.load.sample import Sample, sample, samples
+from capi_lab.load.segment import segment_pages, segment_tracks
 from capi_lab.load.shopify import shopify_orders
 from capi_lab.load.snowplow import snowplow_events
+from capi_lab.load.stripe import stripe_payments
 from capi_lab.load.table import table
 from capi_lab.load.weblogs import access_log
 from capi_lab.load.woocommerce import woocommerce_orders
@@ -15,10 +17,15 @@ __all__ = [
     "Sample",
     "access_log",
     "ga4_bigquery",
+    "ga4_clicks",
+    "ga4_fivetran",
     "sample",
     "samples",
+    "segment_pages",
+    "segment_tracks",
     "shopify_orders",
     "snowplow_events",
+    "stripe_payments",
     "table",
     "woocommerce_orders",
 ]

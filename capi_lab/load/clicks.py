@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from capi_lab.identity.clickids import click_id_frame, find_in_pairs
-from capi_lab.tables import CLICK_ID_COLUMNS
-from capi_lab.words import IdSource
+from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame, find_in_pairs
+from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
+from capi_lab.words import IdSource, LoadDrop
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capi_lab.load.result import Intake
+    from capi_lab.load.result import Intake, Loaded
 
-__all__ = ["add_click_ids", "ids_from_pairs"]
+__all__ = ["add_click_ids", "as_clicks", "ids_from_pairs"]
+
+_NETWORKS = {name.lower(): network for name, network in URL_PARAMETERS.items()}
 
 
 def add_click_ids(
@@ -81,3 +83,60 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
     for name in ("param", "click_id", "id_source"):
         frame[name] = frame[name].astype("str")
     return frame.drop_duplicates(["row", "param"], ignore_index=True)
+
+
+def as_clicks(
+    intake: Intake, *, same: Sequence[str], within: str | None = None, columns: Mapping[str, pd.Series] | None = None
+) -> Loaded:
+    """Turn page views into clicks: one row per click id on them.
+
+    Parameters
+    ----------
+    intake : Intake
+        Its frame has ``row`` (an id), ``time``, ``landing_url`` and what else a click has.
+    same : sequence of str
+        Columns by which a later row with the same id is the same click again (a redirect, a reload).
+    within : str, optional
+        How long after the row before it; without it, for ever.
+    columns : mapping, optional
+        Ids that stand in columns of their own, by parameter; taken before the URL's.
+
+    Returns
+    -------
+    Loaded
+        Contract ``clicks``. Page views without an id, and clicks seen again, are counted.
+    """
+    import pandas as pd
+
+    views = intake.frame
+    ids, problems = click_id_frame(views["landing_url"])
+    for problem, n in sorted(problems.items()):
+        intake.note_count(n, "click ids: {n} " + problem.replace("_", " "))
+    given = [
+        pd.DataFrame({"row": present.index, "param": param, "click_id": present, "id_source": str(IdSource.COLUMN)})
+        for param, values in (columns or {}).items()
+        if len(present := values[views.index].dropna())
+    ]
+    if given:
+        ids = pd.concat([*given, ids], ignore_index=True).drop_duplicates(["row", "param"], ignore_index=True)
+    intake.drop(~views.index.to_series().isin(ids["row"]), LoadDrop.NO_CLICK_ID)
+    found = views.loc[ids["row"]].reset_index(drop=True)
+    clicks = pd.DataFrame(
+        {
+            "click_row_id": found["row"] + "/" + ids["param"],
+            "platform": ids["param"].map(_NETWORKS).astype("str"),
+            "param": ids["param"],
+            "click_id": ids["click_id"],
+            "click_time": found["time"],
+            "id_source": ids["id_source"],
+            **{name: found[name] for name in CLICKS.names if name in found and name != "origin"},
+            "origin": "real",
+        }
+    ).astype({"click_row_id": "str", "origin": "str"})
+    expanded = len(clicks) - len(intake.frame)
+    clicks = clicks.sort_values(["click_time", "click_row_id"], ignore_index=True)
+    groups = clicks.groupby(["param", "click_id", *same], dropna=False, sort=False)
+    again = groups.cumcount() > 0 if within is None else groups["click_time"].diff() <= pd.Timedelta(within)
+    if again.any():
+        intake.dropped[str(LoadDrop.REPEATED_CLICK)] += int(again.sum())
+    return intake.loaded(CLICKS, clicks[~again], expanded=expanded)

@@ -19,17 +19,21 @@ from capi_lab.errors import LoadError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = [
     "Part",
     "Paths",
     "Source",
+    "is_parquet",
+    "looks_like_json",
     "name_of",
     "open_bytes",
     "open_text",
     "plain_errors",
     "read_csv",
     "read_json_records",
+    "read_parquet",
     "require_columns",
     "source_files",
 ]
@@ -228,6 +232,42 @@ def read_csv(path: Source, *, delimiter: str = ",") -> pd.DataFrame:
                 f"'{name_of(path)}' cannot be split into columns by {delimiter!r}{line}: "
                 "wrong delimiter, an unclosed quote, or a cut file"
             ) from None
+
+
+def is_parquet(path: Source) -> bool:
+    """Say whether a file begins as Parquet does."""
+    if isinstance(path, Part) and path.data is not None:
+        return False
+    file = path.path if isinstance(path, Part) else Path(path)
+    if not file.is_file():
+        return False
+    with plain_errors(name_of(path)), file.open("rb") as raw:
+        return raw.read(4) == b"PAR1"
+
+
+def looks_like_json(path: Source) -> bool:
+    """Say whether the first sign of a text file opens a JSON object or array."""
+    with open_text(path) as text:
+        return text.read(4096).lstrip()[:1] in ("{", "[")
+
+
+def read_parquet(path: Source) -> pa.Table:
+    """Read a Parquet file as it is typed.
+
+    Raises
+    ------
+    LoadError
+        The file is missing or no Parquet.
+    """
+    from pyarrow import parquet
+
+    name, file = name_of(path), path.path if isinstance(path, Part) else Path(path)
+    if not file.exists():
+        raise LoadError(f"there is no file '{name}': check the path")
+    try:
+        return parquet.read_table(file)
+    except Exception as error:  # pyarrow raises several classes for a damaged file
+        raise LoadError(f"'{name}' cannot be read as Parquet ({type(error).__name__})") from None
 
 
 def require_columns(frame: pd.DataFrame, names: list[str], path: Source, *, hint: str = "") -> None:

@@ -1,7 +1,8 @@
-"""Google Analytics 4 events from the BigQuery export.
+"""Google Analytics 4: the BigQuery export, as events and as clicks, and Fivetran's flat copy of it.
 
-Format: tables ``events_YYYYMMDD`` as JSON lines, developers.google.com/analytics/bigquery/event-schema,
-read 2026-11-23.
+Format: tables ``events_YYYYMMDD`` as JSON lines or nested Parquet,
+developers.google.com/analytics/bigquery/event-schema; Fivetran's ``ga4_export.event``, whose columns are listed in
+fivetran/dbt_ga4_export. Read 2026-11-23.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capi_lab.load.clicks import add_click_ids
-from capi_lab.load.files import read_json_records
-from capi_lab.load.records import Records, listed
-from capi_lab.load.result import Loaded
+from capi_lab.load.clicks import add_click_ids, as_clicks
+from capi_lab.load.files import (
+    is_parquet,
+    looks_like_json,
+    read_csv,
+    read_json_records,
+    read_parquet,
+    require_columns,
+)
+from capi_lab.load.records import Cells, Records, listed
+from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -28,9 +36,11 @@ from capi_lab.words import Consent, LoadDrop
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ga4_bigquery"]
+__all__ = ["ga4_bigquery", "ga4_clicks", "ga4_fivetran"]
 
 _TYPED = ("string_value", "int_value", "float_value", "double_value")
+_EVENT_KEY = ("user_pseudo_id", "event_timestamp", "event_name", "event_bundle_sequence_id", "batch_event_index")
+_FLAT_EVENT_KEY = ("user_pseudo_id", "timestamp", "name", "bundle_sequence_id", "batch_event_index")
 _URL_CUT = 1000  # GA4 cuts page_location here, and a click id with it
 
 
@@ -41,7 +51,7 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
     ----------
     path : str or Path
         JSON lines (also ``.gz``), one event each, as BigQuery exports them: INT64 as text, null fields
-        written or left out.
+        written or left out; or Parquet with its nested records.
     tz : None
         Not needed: ``event_timestamp`` is microseconds UTC. ``event_date`` is in the property's zone and
         is kept as text only.
@@ -65,15 +75,114 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
     no id); e-mail or phone; whether another network's pixel fired. Only Google's click ids have columns,
     the others stand in ``page_location`` of the landing event, if the site did not redact it.
     """
-    objects, unparsable = read_json_records(path)
+    intake = _bigquery(path, tz)
+    return _as_events(intake)
+
+
+def ga4_clicks(path: str | Path, *, tz: str | None = None) -> Loaded:
+    """Read the ad clicks in a GA4 export.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `ga4_bigquery` or `ga4_fivetran`; which one it is, the file tells.
+    tz : str, optional
+        As for `ga4_fivetran`; the BigQuery export is in UTC.
+
+    Returns
+    -------
+    Loaded
+        Contract ``clicks``: the first event on which a client id shows a click id. Google's ``gclid`` and
+        ``dclid`` come from their columns, then every network's from ``page_location``. The same id of the same
+        client again is the same click (``repeated_click``), events without one are ``no_click_id``. ``user_key``
+        is GA4's ``user_id``.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read or is no GA4 export.
+    NaiveTimeError
+        Fivetran's times carry no zone and ``tz`` is not given.
+
+    Notes
+    -----
+    ``click_time`` is the time of the first event with the id, not of the click. Cannot be known: clicks whose
+    landing page sent no event; ids cut off with a URL of 1,000 characters; address and user agent; the click ids
+    of sites that redact URLs. Where consent was denied there is no client id, and each id counts once.
+    """
+    bigquery = is_parquet(path) or looks_like_json(path)
+    intake = _bigquery(path, tz) if bigquery else _fivetran(path, tz)
+    frame = intake.frame
+    _note_cut_urls(intake)
+    intake.frame = frame.rename(columns={"row_id": "row", "event_time": "time", "page_url": "landing_url"})
+    ids = {"gclid": frame["gclid"], "dclid": frame["_dclid"]}
+    return as_clicks(intake, same=["visitor_id"], columns=ids)
+
+
+def ga4_fivetran(path: str | Path, *, tz: str | None = None) -> Loaded:
+    """Read Fivetran's flat copy of the GA4 export as events of the ``pixel`` channel.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV of ``ga4_export.event``. A header name that occurs twice is read once, the first time.
+    tz : str, optional
+        Zone of ``timestamp``, if the warehouse wrote it without one (Fivetran loads UTC: then ``tz="UTC"``).
+
+    Returns
+    -------
+    Loaded
+        Contract ``events``, as `ga4_bigquery` gives. ``value`` is ``ecommerce_purchase_revenue`` or
+        ``param_value`` in ``param_currency``; where neither is there, a purchase's
+        ``ecommerce_purchase_revenue_in_usd``, in USD.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read or lacks the event's name or time.
+    NaiveTimeError
+        Times carry no zone and ``tz`` is not given.
+
+    Notes
+    -----
+    Cannot be known: what `ga4_bigquery` cannot tell, and parameters that were not chosen as ``param_`` columns.
+    Rows of the intraday table are incomplete; they are kept and counted in the notes.
+    """
+    return _as_events(_fivetran(path, tz))
+
+
+def _bigquery(path: str | Path, tz: str | None) -> Intake:
+    if is_parquet(path):
+        objects, unparsable = read_parquet(path).to_pylist(), 0
+    else:
+        objects, unparsable = read_json_records(path)
     records = Records(objects, unparsable, path, "GA4 BigQuery export")
     records.require("event_name", "event_timestamp")
     intake = records.intake()
     intake.frame = _columns(records)
     if tz is not None:
         intake.note("tz= was not needed: GA4 times are UTC")
+    return _identified(intake, tz="UTC", column="event_timestamp")
+
+
+def _fivetran(path: str | Path, tz: str | None) -> Intake:
+    raw = read_csv(path)
+    require_columns(raw, ["name", "timestamp"], path, hint="is it Fivetran's ga4_export.event?")
+    intake = Intake(Path(path).name, "GA4 export by Fivetran (CSV)", raw)
+    cells = Cells(raw)
+    intake.frame = _flat_columns(cells)
+    # A second column of a name is read as 'name.1'.
+    twice = sum(str(name).rpartition(".")[0] in raw.columns for name in raw.columns)
+    intake.note_count(twice, "{n} column names occur twice; the first column of a name was read")
+    intraday = cells.col("is_intraday").str.lower() == "true"
+    intake.note_count(int(intraday.sum()), "{n} rows are of the intraday table: not final")
+    return _identified(intake, tz=tz, column="timestamp")
+
+
+def _identified(intake: Intake, *, tz: str | None, column: str) -> Intake:
+    """Give every event its time and its id; drop, with a reason, what has none and what is there twice."""
     intake.drop(intake.frame["event_name"].isna(), LoadDrop.UNPARSABLE)
-    times = event_times(intake.frame["_time"], intake, tz="UTC", column="event_timestamp")
+    times = event_times(intake.frame["_time"], intake, tz=tz, column=column)
     intake.frame = intake.frame.assign(event_time=times)
     # GA4 has no event id; these five fields together are one, unless the client id is unknown.
     identified = intake.frame["visitor_id"].notna()
@@ -81,9 +190,14 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
     frame = intake.frame
     unnamed = frame["visitor_id"].isna()
     intake.note_count(int(unnamed.sum()), "{n} events have no client id (consent denied): no visitor can be told")
-    numbers = text_column(f"{Path(path).name}:{n}" for n in range(1, len(frame) + 1)).set_axis(frame.index)
+    numbers = text_column(f"{intake.source}:{n}" for n in range(1, len(frame) + 1)).set_axis(frame.index)
+    intake.frame = frame.assign(row_id=frame["row_id"].where(~unnamed, numbers))
+    return intake
+
+
+def _as_events(intake: Intake) -> Loaded:
+    frame = intake.frame
     frame = frame.assign(
-        row_id=frame["row_id"].where(~unnamed, numbers),
         channel="pixel",
         value=money(frame["_value"], intake),
         currency=currency_codes(frame["_currency"], intake),
@@ -94,9 +208,14 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
         int(repeats(frame["conversion_id"].where(purchases)).sum()),
         "{n} purchase events repeat a transaction id (thank-you page loaded again); kept",
     )
-    intake.note_count(int((frame["page_url"].str.len() >= _URL_CUT).sum()), "{n} page URLs are cut at 1,000 characters")
+    _note_cut_urls(intake)
     frame = add_click_ids(frame, intake, urls=frame["page_url"])
     return intake.loaded(EVENTS, frame[[name for name in frame.columns if not name.startswith("_")]])
+
+
+def _note_cut_urls(intake: Intake) -> None:
+    cut = intake.frame["page_url"].str.len() >= _URL_CUT
+    intake.note_count(int(cut.sum()), "{n} page URLs are cut at 1,000 characters")
 
 
 def _columns(records: Records) -> pd.DataFrame:
@@ -108,20 +227,9 @@ def _columns(records: Records) -> pd.DataFrame:
     def param(name: str) -> pd.Series:
         return blank_to_missing(text_column([one.get(name) for one in params]))
 
-    parts = (
-        "user_pseudo_id",
-        "event_timestamp",
-        "event_name",
-        "event_bundle_sequence_id",
-        "batch_event_index",
-    )
-    row_id = col(parts[0]).fillna("")
-    for name in parts[1:]:
-        row_id = row_id + "/" + col(name).fillna("")
-    consent = col("privacy_info", "ads_storage").str.lower()
     return pd.DataFrame(
         {
-            "row_id": row_id,
+            "row_id": _joined([col(name) for name in _EVENT_KEY]),
             "event_name": col("event_name"),
             "event_id": param("event_id"),
             "_time": col("event_timestamp"),
@@ -134,7 +242,8 @@ def _columns(records: Records) -> pd.DataFrame:
             "page_url": param("page_location"),
             "referrer_url": param("page_referrer"),
             "gclid": pick(col("collected_traffic_source", "gclid"), param("gclid")),
-            "consent_ad_user_data": consent.map({"yes": str(Consent.GRANTED), "no": str(Consent.DENIED)}).astype("str"),
+            "_dclid": col("collected_traffic_source", "dclid"),
+            "consent_ad_user_data": _consent(col("privacy_info", "ads_storage")),
             "browser": pick(col("device", "web_info", "browser"), col("device", "browser")),
             "os": col("device", "operating_system"),
             "device": col("device", "category"),
@@ -144,15 +253,66 @@ def _columns(records: Records) -> pd.DataFrame:
     )
 
 
+def _flat_columns(cells: Cells) -> pd.DataFrame:
+    import pandas as pd
+
+    col = cells.col
+    revenue = pick(col("ecommerce_purchase_revenue"), col("param_value"))
+    # Fivetran writes 0 for every event without revenue; only a purchase's says something.
+    in_usd = col("ecommerce_purchase_revenue_in_usd").where(revenue.isna() & (col("name") == "purchase"))
+    return pd.DataFrame(
+        {
+            "row_id": _joined([col(name) for name in _FLAT_EVENT_KEY]),
+            "event_name": col("name"),
+            "event_id": col("param_event_id"),
+            "_time": col("timestamp"),
+            "conversion_id": _no_zero(pick(col("ecommerce_transaction_id"), col("param_transaction_id"))),
+            "_value": pick(revenue, in_usd),
+            "_currency": col("param_currency").mask(in_usd.notna(), "USD"),
+            "visitor_id": col("user_pseudo_id"),
+            "user_key": col("user_id"),
+            "session_id": col("param_ga_session_id"),
+            "page_url": col("param_page_location"),
+            "referrer_url": col("param_page_referrer"),
+            "gclid": pick(col("collected_traffic_source_gclid"), col("param_gclid")),
+            "_dclid": col("collected_traffic_source_dclid"),
+            "consent_ad_user_data": _consent(col("privacy_info_ads_storage")),
+            "browser": pick(col("device_web_info_browser"), col("device_browser")),
+            "os": col("device_operating_system"),
+            "device": col("device_category"),
+            "country_name": col("geo_country"),
+            "event_date": col("date"),
+        }
+    )
+
+
+def _joined(parts: list[pd.Series]) -> pd.Series:
+    whole = parts[0].fillna("")
+    for part in parts[1:]:
+        whole = whole + "/" + part.fillna("")
+    return whole
+
+
+def _consent(storage: pd.Series) -> pd.Series:
+    return storage.str.lower().map({"yes": str(Consent.GRANTED), "no": str(Consent.DENIED)}).astype("str")
+
+
 def _params(record: dict[str, Any]) -> dict[str, Any]:
     """Flatten ``event_params``; one key can switch its typed field from row to row."""
     flat: dict[str, Any] = {}
-    for entry in listed(record.get("event_params")):
+    for entry in _repeated(record.get("event_params")):
         if not isinstance(entry, dict) or not isinstance(entry.get("value"), dict):
             continue
         value = next((entry["value"][kind] for kind in _TYPED if entry["value"].get(kind) is not None), None)
         flat.setdefault(str(entry.get("key")), value)
     return flat
+
+
+def _repeated(value: Any) -> list[Any]:
+    """Return a repeated field; some Parquet writers wrap it as ``{"list": [{"element": ...}]}``."""
+    if isinstance(value, dict) and isinstance(value.get("list"), list):
+        return [one.get("element", one.get("item")) if isinstance(one, dict) else one for one in value["list"]]
+    return listed(value)
 
 
 def _no_zero(ids: pd.Series) -> pd.Series:

@@ -6,14 +6,22 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
-from capi_lab.load.files import Source, name_of
+from capi_lab.load.files import (
+    Source,
+    is_parquet,
+    looks_like_json,
+    name_of,
+    read_csv,
+    read_json_records,
+    read_parquet,
+)
 from capi_lab.load.result import Intake
-from capi_lab.load.values import blank_to_missing, text_column
+from capi_lab.load.values import blank_to_missing, pick, text_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Records", "listed"]
+__all__ = ["Cells", "Records", "listed", "read_any"]
 
 
 class Records:
@@ -58,9 +66,53 @@ class Records:
 
         return blank_to_missing(text_column([get(record) for record in self.objects]))
 
+    def flat(self) -> pd.DataFrame:
+        """Return every top-level field as a text column, as a CSV of the same table would have them."""
+        import pandas as pd
+
+        names = dict.fromkeys(str(name) for record in self.objects for name in record)
+        columns = {name: self.col(name) for name in names}
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self.objects)))
+
     def items(self, *id_fields: str) -> pd.Series:
         """Return ``line_items`` as JSON text: id (first of ``id_fields`` that is there), quantity, unit price."""
         return text_column([_items(record.get("line_items"), id_fields) for record in self.objects])
+
+
+class Cells:
+    """Columns of a CSV file, read by name: exactly first, then without regard to case.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Text columns, as `capi_lab.load.files.read_csv` gives them.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self._folded = {str(name).strip().lower(): name for name in reversed(frame.columns)}
+
+    def has(self, name: str) -> bool:
+        """Say whether there is such a column."""
+        return name in self.frame or name.lower() in self._folded
+
+    def col(self, *names: str) -> pd.Series:
+        """Return the first value among the columns called ``names``; placeholders and absent columns are missing."""
+        import pandas as pd
+
+        there = [name if name in self.frame else self._folded.get(name.lower()) for name in names]
+        columns = [blank_to_missing(self.frame[name]) for name in there if name is not None]
+        return pick(*columns) if columns else pd.Series(None, index=self.frame.index, dtype="str")
+
+
+def read_any(path: Source, format: str, *, under: tuple[str, ...] = ()) -> Records | tuple[Cells, Intake]:  # noqa: A002
+    """Read what may be JSON, Parquet (both as `Records`) or CSV (its `Cells` and an open account)."""
+    if is_parquet(path):
+        return Records(read_parquet(path).to_pylist(), 0, path, format)
+    if looks_like_json(path):
+        return Records(*read_json_records(path, under=under), path, format)
+    raw = read_csv(path)
+    return Cells(raw), Intake(name_of(path), format, raw)
 
 
 def listed(value: Any) -> list[Any]:

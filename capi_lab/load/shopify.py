@@ -13,13 +13,14 @@ from capi_lab.errors import UnknownNameError
 from capi_lab.identity.clickids import is_missing
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
-from capi_lab.load.files import open_text, read_csv, read_json_records, require_columns
+from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
 from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
     event_times,
+    first_and_last,
     money,
     pick,
     repeats,
@@ -82,9 +83,7 @@ def shopify_orders(
     if conversion_id not in ("id", "name"):
         raise UnknownNameError("value of conversion_id=", conversion_id, ["id", "name"])
     kept_sources = [sources] if isinstance(sources, str) else sources
-    with open_text(path) as text:
-        head = text.read(4096).lstrip()
-    if head[:1] in "[{":
+    if looks_like_json(path):
         objects, unparsable = read_json_records(path, under=("orders", "order"))
         intake, ids = _from_rest(Records(objects, unparsable, path, "Shopify Admin REST orders"))
     else:
@@ -189,7 +188,7 @@ def _from_export(path: str | Path) -> tuple[Intake, pd.DataFrame]:
         return blank_to_missing(first[name])
 
     unguarded = {name: col(name).str.removeprefix("'") for name in ("Billing Zip", "Billing Phone", "Phone")}
-    people = col("Billing Name").str.split(n=1, expand=True).reindex(columns=[0, 1])
+    first_name, last_name = first_and_last(col("Billing Name"))
     intake.frame = pd.DataFrame(
         {
             "order_id": col("Id"),
@@ -203,8 +202,8 @@ def _from_export(path: str | Path) -> tuple[Intake, pd.DataFrame]:
             "_currency": col("Currency"),
             "email": col("Email"),
             "phone": pick(unguarded["Phone"], unguarded["Billing Phone"]),
-            "first_name": people[0].astype("str"),
-            "last_name": people[1].astype("str"),
+            "first_name": first_name,
+            "last_name": last_name,
             "street": pick(col("Billing Address1"), col("Billing Street")),
             "city": col("Billing City"),
             "region": col("Billing Province"),

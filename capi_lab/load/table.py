@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
 from capi_lab.load.clicks import add_click_ids
-from capi_lab.load.files import read_csv, read_json_records, require_columns
+from capi_lab.load.files import read_csv, read_json_records, read_parquet, require_columns
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     as_text,
@@ -91,17 +91,11 @@ def table(
 
 def _read(path: Path, delimiter: str) -> tuple[pd.DataFrame, int, str]:
     import pandas as pd
-    from pyarrow import parquet
 
     suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "").lower()
     if suffix == ".parquet":
-        if not path.exists():
-            raise LoadError(f"there is no file '{path.name}': check the path")
-        try:
-            # Whole numbers beside missing ones stay whole: as floats, long ids would be rounded.
-            return parquet.read_table(path).to_pandas(integer_object_nulls=True), 0, "Parquet"
-        except Exception as error:  # pyarrow raises several classes for a damaged file
-            raise LoadError(f"'{path.name}' cannot be read as Parquet ({type(error).__name__})") from None
+        # Whole numbers beside missing ones stay whole: as floats, long ids would be rounded.
+        return read_parquet(path).to_pandas(integer_object_nulls=True), 0, "Parquet"
     if suffix in (".json", ".jsonl", ".ndjson"):
         records, unparsable = read_json_records(path)
         names = list(dict.fromkeys(name for record in records for name in record))

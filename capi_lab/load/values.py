@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from capi_lab.load.result import Intake
 
-__all__ = ["as_text", "blank_to_missing", "currency_codes", "event_times", "money", "pick", "repeats", "text_column"]
+__all__ = [
+    "as_text",
+    "blank_to_missing",
+    "currency_codes",
+    "event_times",
+    "first_and_last",
+    "money",
+    "pick",
+    "repeats",
+    "text_column",
+]
 
 # What an epoch number's digit count says about its unit.
 _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
@@ -87,6 +97,12 @@ def currency_codes(values: pd.Series, intake: Intake) -> pd.Series:
         "{n} rows have a currency that is no ISO-4217 code; left missing",
     )
     return good
+
+
+def first_and_last(names: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Split whole names at the first space; a name without one is a first name."""
+    parts = names.str.split(n=1, expand=True).reindex(columns=[0, 1])
+    return parts[0].astype("str"), parts[1].astype("str")
 
 
 def repeats(ids: pd.Series) -> pd.Series:

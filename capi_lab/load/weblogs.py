@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capi_lab.errors import LoadError, UnknownNameError
-from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame
 from capi_lab.load.addresses import bots, client_addresses
-from capi_lab.load.clicks import add_click_ids
+from capi_lab.load.clicks import add_click_ids, as_clicks
 from capi_lab.load.files import open_text
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing, text_column
-from capi_lab.tables import CLICKS, VISITS
+from capi_lab.tables import VISITS
 from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
@@ -89,7 +88,8 @@ def access_log(path: str | Path, *, tz: str | None = None, kind: str = "clicks")
             VISITS,
             visits.rename(columns={"time": "visit_time", "row": "visit_row_id"}).drop(columns=["cookie", "method"]),
         )
-    return _clicks(intake)
+    intake.frame = intake.frame.rename(columns={"page_url": "landing_url"})
+    return as_clicks(intake, same=["client_ip", "user_agent"], within=_SAME_CLICK)
 
 
 def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
@@ -205,36 +205,3 @@ def _keep_page_views(intake: Intake) -> None:
     intake.drop(~status.str.fullmatch("[23]..").astype(bool), LoadDrop.HTTP_STATUS)
     path = intake.frame["page_url"].str.replace(r"[?#].*$", "", regex=True)
     intake.drop(path.str.contains(_STATIC), LoadDrop.STATIC_FILE)
-
-
-def _clicks(intake: Intake) -> Loaded:
-    import pandas as pd
-
-    visits = intake.frame
-    ids, problems = click_id_frame(visits["page_url"])
-    for problem, n in sorted(problems.items()):
-        intake.note(f"click ids: {n:,} {problem.replace('_', ' ')}")
-    networks = {name.lower(): network for name, network in URL_PARAMETERS.items()}
-    intake.drop(~visits.index.to_series().isin(ids["row"]), LoadDrop.NO_CLICK_ID)
-    found = visits.loc[ids["row"]].reset_index(drop=True)
-    clicks = pd.DataFrame(
-        {
-            "click_row_id": found["row"] + "/" + ids["param"],
-            "platform": ids["param"].map(networks).astype("str"),
-            "param": ids["param"],
-            "click_id": ids["click_id"],
-            "click_time": found["time"],
-            "id_source": ids["id_source"],
-            "landing_url": found["page_url"],
-            "user_agent": found["user_agent"],
-            "client_ip": found["client_ip"],
-            "origin": "real",
-        }
-    ).astype({"click_row_id": "str", "origin": "str"})
-    expanded = len(clicks) - len(intake.frame)
-    clicks = clicks.sort_values(["click_time", "click_row_id"], ignore_index=True)
-    same = clicks.groupby(["param", "click_id", "client_ip", "user_agent"], dropna=False, sort=False)
-    again = same["click_time"].diff() <= pd.Timedelta(_SAME_CLICK)
-    if again.any():
-        intake.dropped[str(LoadDrop.REPEATED_CLICK)] += int(again.sum())
-    return intake.loaded(CLICKS, clicks[~again], expanded=expanded)

@@ -178,7 +178,18 @@ def test_files_that_are_no_csv(tmp_path: Path, content: bytes, message: str) -> 
 
 
 @pytest.mark.parametrize("content", ["", "   ", "no json", "[1, 2]", "3", '{"orders": 1}'])
-@pytest.mark.parametrize("loader", ["shopify_orders", "woocommerce_orders", "ga4_bigquery"])
+@pytest.mark.parametrize(
+    "loader",
+    [
+        "ga4_bigquery",
+        "ga4_clicks",
+        "segment_pages",
+        "segment_tracks",
+        "shopify_orders",
+        "stripe_payments",
+        "woocommerce_orders",
+    ],
+)
 def test_files_that_are_no_orders(tmp_path: Path, loader: str, content: str) -> None:
     """Empty files, plain text, bare numbers: our own error each time."""
     with pytest.raises(LoadError):

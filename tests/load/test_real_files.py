@@ -119,8 +119,114 @@ def test_ga4_row(real: Path) -> None:
     assert (row["browser"], row["channel"], row["event_name"]) == ("Chrome", "pixel", "first_visit")
 
 
+def test_ga4_row_as_nested_parquet(real: Path, tmp_path: Path) -> None:
+    """The same row as Parquet with its nested records gives the same event, whatever wrapping the writer chose."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = real / "ga4" / "ga4_bigquery_event_row.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    wrapped = [row | {"event_params": {"list": [{"element": one} for one in row["event_params"]]}} for row in rows]
+    want = cl.load.ga4_bigquery(path).df
+    for name, objects in (("plain", rows), ("wrapped", wrapped)):
+        file = tmp_path / f"{name}.parquet"
+        parquet.write_table(pa.Table.from_pylist(objects), file)
+        pd.testing.assert_frame_equal(cl.load.ga4_bigquery(file).df, want)
+
+
+def test_ga4_fivetran(real: Path) -> None:
+    """The repeated column name is read once; times carry no zone and are refused without tz=; USD is said so."""
+    path = real / "ga4" / "fivetran_ga4_export_event.csv"
+    with pytest.raises(NaiveTimeError, match="'timestamp' has 6 times"):
+        cl.load.ga4_fivetran(path)
+    loaded = cl.load.ga4_fivetran(path, tz="UTC")
+    assert loaded.report.rows_out == 6
+    assert "1 column names occur twice; the first column of a name was read" in loaded.report.notes
+    assert "4 rows are of the intraday table: not final" in loaded.report.notes
+    row = loaded.df.iloc[0]
+    assert row["event_time"] == pd.Timestamp("2024-09-10 12:35", tz="UTC")
+    assert (row["conversion_id"], row["value"], row["currency"], row["gclid"]) == ("txn_123", 29.99, "USD", "gclid_abc")
+    assert loaded.df["value"].notna().sum() == 1, "revenue 0 of other events is none"
+
+
+def test_ga4_clicks_of_fivetran(real: Path) -> None:
+    """Four rows carry a gclid; the same client's second is the same click."""
+    loaded = cl.load.ga4_clicks(real / "ga4" / "fivetran_ga4_export_event.csv", tz="UTC")
+    assert loaded.report.dropped == {"no_click_id": 2, "repeated_click": 1}
+    assert loaded.df["click_id"].tolist() == ["gclid_abc", "gclid_ghi", "gclid_abc"]
+    assert (loaded.df["id_source"] == "column").all()
+
+
+def test_segment_pages(real: Path) -> None:
+    """One page call: the query stands apart from the URL, the naive time is UTC."""
+    loaded = cl.load.segment_pages(real / "segment" / "warehouse_pages.csv")
+    row = loaded.df.iloc[0]
+    assert (loaded.report.rows_in, loaded.report.rows_out) == (1, 1)
+    assert row["visit_time"] == pd.Timestamp("2015-02-23 22:28:55", tz="UTC")
+    assert row["page_url"] == "https://www.getdbt.com/?name=ferret"
+    assert (row["user_key"], row["visitor_id"]) == ("97980cfea0067", "507f191e810c19729de860ea")
+    with pytest.raises(LoadError, match="no event name"):
+        cl.load.segment_tracks(real / "segment" / "warehouse_pages.csv")
+
+
+def test_snowplow_stream_equals_the_table(real: Path, tmp_path: Path) -> None:
+    """The 160 real events, written as the enriched TSV, load as from the warehouse; a short line is counted."""
+    from capi_lab.load.snowplow import ENRICHED_FIELDS
+
+    path = real / "snowplow" / "snowplow_web_events.csv"
+    rows = pd.read_csv(path, dtype="str", keep_default_na=False).rename(
+        columns={"refr_dvce_tstamp": "refr_device_tstamp"}
+    )
+    assert len(ENRICHED_FIELDS) == 131
+    table = rows.reindex(columns=list(ENRICHED_FIELDS), fill_value="")
+    file = tmp_path / "enriched.tsv"
+    file.write_text("".join("\t".join(row) + "\n" for row in table.to_numpy()) + "a\tshort\tline\n")
+    loaded = cl.load.snowplow_events(file)
+    assert (loaded.report.rows_in, loaded.report.dropped) == (161, {"unparsable": 1})
+    pd.testing.assert_frame_equal(loaded.df, cl.load.snowplow_events(path).df)
+
+
+def test_stripe_fixture_is_all_test_mode(real: Path) -> None:
+    """Six objects: three in test mode that could be sales, three that are no payments."""
+    loaded = cl.load.stripe_payments(real / "stripe" / "fixtures_subset.json")
+    assert loaded.report.rows_in == 6
+    assert loaded.report.dropped == {"other_record": 3, "test_order": 3}
+
+
+def test_stripe_fixture_gone_live(real: Path, tmp_path: Path) -> None:
+    """Charge, intent and session of one sale become one row: time and amount of the charge, e-mail of the session."""
+    objects = json.loads((real / "stripe" / "fixtures_subset.json").read_text())
+    for one in objects.values():
+        one["livemode"] = True
+    intent = objects["payment_intent"] | {"status": "succeeded"}
+    objects["payment_intent"] = intent
+    objects["charge"] |= {"payment_intent": intent["id"], "currency": "jpy"}
+    objects["checkout.session"] |= {"payment_intent": intent["id"], "payment_status": "paid"}
+    file = tmp_path / "live.json"
+    file.write_text(json.dumps(objects))
+    loaded = cl.load.stripe_payments(file)
+    assert loaded.report.dropped == {"other_record": 3, "duplicate_id": 2}
+    row = loaded.df.iloc[0]
+    assert (row["conversion_id"], row["value"], row["currency"]) == (intent["id"], 100.0, "JPY")
+    assert row["event_time"] == pd.Timestamp(1234567890, unit="s", tz="UTC")
+    assert (row["email"], row["last_name"]) == ("example@example.com", "Rosen")
+    assert "1 payments are authorised, not captured; kept with the authorised amount" in loaded.report.notes
+
+
 @pytest.mark.parametrize(
-    "loader", ["access_log", "ga4_bigquery", "shopify_orders", "snowplow_events", "woocommerce_orders"]
+    "loader",
+    [
+        "access_log",
+        "ga4_bigquery",
+        "ga4_clicks",
+        "ga4_fivetran",
+        "segment_pages",
+        "segment_tracks",
+        "shopify_orders",
+        "snowplow_events",
+        "stripe_payments",
+        "woocommerce_orders",
+    ],
 )
 def test_another_formats_file_is_refused(real: Path, loader: str) -> None:
     """Every real file given to the wrong loader ends in our own error, or in counted drops, never a traceback."""

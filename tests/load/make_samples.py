@@ -1,0 +1,353 @@
+"""Make files in the formats that have no public sample, from rows we know.
+
+Each `Format` writes a contract table as the format's sheet says a real file looks, so that loading it back can be
+held against the table it was written from. ``python -m tests.load.make_samples FOLDER`` writes one of each to look
+at. All people are invented: example.com, 555 numbers, documentation addresses.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Row = dict[str, Any]
+
+PLACES = {"JPY": 0, "KWD": 3}
+AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: who loads it, which columns it can hold, and how rows are written in it."""
+
+    name: str
+    loader: str
+    suffix: str
+    holds: tuple[str, ...]
+    write: Callable[[list[Row]], str | bytes]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to(self, folder: Path, rows: list[Row]) -> Path:
+        content = self.write(rows)
+        path = folder / f"{self.name}{self.suffix}"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+
+def known_rows(n: int = 6) -> list[Row]:
+    """Invent ``n`` rows with everything any format holds."""
+    return [
+        {
+            "id": f"00{i}A",
+            "time": 1_767_225_600 + 3_671 * i,
+            "name": "purchase",
+            "minor": 1_234_560 + i * 10,
+            "currency": ("EUR", "JPY", "KWD")[i % 3],
+            "person": f"p{i}",
+            "visitor": f"116652{i}.161769{i}",
+            "first": "Zoë",
+            "last": 'Mc "Q", Jr',
+            "email": f"zoe.{i}@example.com",
+            "phone": f"+1202555010{i % 10}",
+            "city": "Köln",
+            "zip": "01067",
+            "country": "DE",
+            "click": f"Cj0KCQ_{i}-x",
+            "page": f"https://shop.example/thanks?gclid=Cj0KCQ_{i}-x",
+            "referrer": "https://shop.example/cart",
+        }
+        for i in range(n)
+    ]
+
+
+def value(row: Row) -> float:
+    """Return the row's amount in major units."""
+    return row["minor"] / 10 ** PLACES.get(row["currency"], 2)
+
+
+def decimal(row: Row) -> str:
+    """Write the amount as a shop's API does: text, all places."""
+    places = PLACES.get(row["currency"], 2)
+    return f"{value(row):.{places}f}"
+
+
+def expected(rows: list[Row]) -> pd.DataFrame:
+    """Return the rows under the contracts' names, whatever the table."""
+    times = pd.to_datetime([row["time"] for row in rows], unit="s", utc=True).as_unit("us")
+    columns = {
+        "conversion_id": "id", "event_name": "name", "currency": "currency", "user_key": "person",
+        "visitor_id": "visitor", "first_name": "first", "last_name": "last", "email": "email", "phone": "phone",
+        "city": "city", "postal_code": "zip", "country": "country", "gclid": "click", "click_id": "click",
+        "page_url": "page", "landing_url": "page", "referrer_url": "referrer",
+    }  # fmt: skip
+    frame = pd.DataFrame({ours: [row[theirs] for row in rows] for ours, theirs in columns.items()})
+    return frame.assign(event_time=times, visit_time=times, click_time=times, value=[value(row) for row in rows])
+
+
+def stamp(row: Row, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    return pd.Timestamp(row["time"], unit="s", tz="UTC").strftime(form)
+
+
+def lines(objects: list[Any]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in objects)
+
+
+def table(header: list[str], rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+# -- Stripe ------------------------------------------------------------------------------------------------
+
+_PERSON = ("email", "phone", "first_name", "last_name", "city", "postal_code", "country")
+_SALE = ("conversion_id", "event_time", "event_name", "value", "currency", "user_key")
+
+
+def stripe_api(rows: list[Row]) -> str:
+    """A list of charges as the API answers: epoch seconds, minor units, lower-case currency."""
+    charges = [
+        {
+            "object": "charge",
+            "id": f"ch_{n}",
+            "payment_intent": row["id"],
+            "created": row["time"],
+            "amount": row["minor"],
+            "amount_captured": row["minor"],
+            "amount_refunded": 0,
+            "currency": row["currency"].lower(),
+            "livemode": True,
+            "paid": True,
+            "captured": True,
+            "status": "succeeded",
+            "customer": row["person"],
+            "billing_details": {
+                "name": f"{row['first']} {row['last']}",
+                "email": row["email"],
+                "phone": row["phone"],
+                "address": {"city": row["city"], "postal_code": row["zip"], "country": row["country"]},
+            },
+            "metadata": {"gclid": row["click"]},
+        }
+        for n, row in enumerate(rows)
+    ]
+    return json.dumps({"object": "list", "data": charges, "has_more": False})
+
+
+def stripe_events(rows: list[Row]) -> str:
+    """The same charges as webhook events, one a line."""
+    charges = json.loads(stripe_api(rows))["data"]
+    return lines([{"object": "event", "type": "charge.succeeded", "data": {"object": charge}} for charge in charges])
+
+
+def stripe_csv(rows: list[Row]) -> str:
+    """The Dashboard's payments export: UTC in the header, major units."""
+    header = [
+        "id", "PaymentIntent ID", "Created date (UTC)", "Amount", "Amount Refunded", "Currency", "Captured", "Status",
+        "Mode", "Customer ID", "Customer Email", "Customer Phone", "Card Name", "Card Address City",
+        "Card Address Zip", "Card Address Country", "gclid (metadata)",
+    ]  # fmt: skip
+    return table(
+        header,
+        [
+            [
+                f"ch_{n}", row["id"], stamp(row, "%Y-%m-%d %H:%M:%S"), decimal(row), "0.00", row["currency"].lower(),
+                "true", "Paid", "Live", row["person"], row["email"], row["phone"], f"{row['first']} {row['last']}",
+                row["city"], row["zip"], row["country"], row["click"],
+            ]
+            for n, row in enumerate(rows)
+        ],
+    )  # fmt: skip
+
+
+# -- GA4 ---------------------------------------------------------------------------------------------------
+
+_EVENT = ("conversion_id", "event_time", "event_name", "value", "currency", "user_key", "visitor_id")
+_PAGE = ("page_url", "referrer_url", "gclid")
+
+
+def ga4_objects(rows: list[Row]) -> list[Row]:
+    def param(key: str, kind: str, content: Any) -> Row:
+        kinds = ("string_value", "int_value", "float_value", "double_value")
+        return {"key": key, "value": {one: content if one == kind else None for one in kinds}}
+
+    return [
+        {
+            "event_date": stamp(row, "%Y%m%d"),
+            "event_timestamp": row["time"] * 1_000_000,
+            "event_name": row["name"],
+            "event_bundle_sequence_id": n,
+            "user_pseudo_id": row["visitor"],
+            "user_id": row["person"],
+            "event_params": [
+                param("page_location", "string_value", row["page"]),
+                param("page_referrer", "string_value", row["referrer"]),
+                param("currency", "string_value", row["currency"]),
+                param("ga_session_id", "int_value", row["time"] - 60),
+            ],
+            "ecommerce": {"transaction_id": row["id"], "purchase_revenue": value(row)},
+        }
+        for n, row in enumerate(rows)
+    ]
+
+
+def ga4_parquet(rows: list[Row]) -> bytes:
+    """The export as nested Parquet: repeated records as lists of structs, INT64 as numbers."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(ga4_objects(rows)), sink)
+    return sink.getvalue()
+
+
+def ga4_fivetran(rows: list[Row]) -> str:
+    """Fivetran's flat copy, with the column name that occurs twice."""
+    header = [
+        "_fivetran_id", "timestamp", "name", "user_pseudo_id", "user_id", "bundle_sequence_id", "batch_event_index",
+        "ecommerce_transaction_id", "ecommerce_purchase_revenue", "param_currency", "param_page_location",
+        "param_page_referrer", "collected_traffic_source_gclid", "param_session_engaged", "is_intraday",
+        "param_session_engaged",
+    ]  # fmt: skip
+    return table(
+        header,
+        [
+            [
+                n, stamp(row, "%Y-%m-%d %H:%M:%S"), row["name"], row["visitor"], row["person"], n, 1, row["id"],
+                decimal(row), row["currency"], row["page"], row["referrer"], row["click"], "true", "False", "1",
+            ]
+            for n, row in enumerate(rows)
+        ],
+    )  # fmt: skip
+
+
+# -- Segment -----------------------------------------------------------------------------------------------
+
+
+def segment_calls(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "messageId": f"ajs-{n}",
+            "type": "track",
+            "event": row["name"],
+            "anonymousId": row["visitor"],
+            "userId": row["person"],
+            "timestamp": stamp(row, "%Y-%m-%dT%H:%M:%S.000Z"),
+            "receivedAt": stamp(row, "%Y-%m-%dT%H:%M:%S.000Z"),
+            "properties": {
+                "order_id": row["id"],
+                "total": value(row),
+                "currency": row["currency"],
+                "email": row["email"],
+                "phone": row["phone"],
+            },
+            "context": {
+                "userAgent": AGENT,
+                "library": {"name": "analytics.js"},
+                "page": {"url": row["page"], "referrer": row["referrer"]},
+            },
+        }
+        for n, row in enumerate(rows)
+    ]
+
+
+def segment_warehouse(rows: list[Row]) -> str:
+    """The warehouse's table of one event: snake case, flat, naive UTC."""
+    header = [
+        "id", "anonymous_id", "user_id", "received_at", "timestamp", "event", "event_text", "order_id", "total",
+        "currency", "email", "phone", "context_page_url", "context_page_referrer", "context_user_agent",
+    ]  # fmt: skip
+    time = "%Y-%m-%d %H:%M:%S"
+    return table(
+        header,
+        [
+            [
+                f"ajs-{n}", row["visitor"], row["person"], stamp(row, time), stamp(row, time), "order_completed",
+                row["name"], row["id"], decimal(row), row["currency"], row["email"], row["phone"], row["page"],
+                row["referrer"], AGENT,
+            ]
+            for n, row in enumerate(rows)
+        ],
+    )  # fmt: skip
+
+
+def segment_pages(rows: list[Row]) -> str:
+    """The warehouse's ``pages`` table, with the query apart from the URL."""
+    header = ["id", "anonymous_id", "user_id", "timestamp", "url", "search", "referrer", "context_user_agent"]
+    time = "%Y-%m-%d %H:%M:%S"
+    parts = [row["page"].partition("?") for row in rows]
+    return table(
+        header,
+        [
+            [f"ajs-{n}", row["visitor"], row["person"], stamp(row, time), url, mark + query, row["referrer"], AGENT]
+            for n, (row, (url, mark, query)) in enumerate(zip(rows, parts, strict=True))
+        ],
+    )
+
+
+# -- Snowplow ----------------------------------------------------------------------------------------------
+
+
+def snowplow_tsv(rows: list[Row]) -> str:
+    """The enriched stream: 131 fields by position, as the format's sheet numbers them, no header."""
+    text = []
+    for n, row in enumerate(rows):
+        fields = [""] * 131
+        at = stamp(row, "%Y-%m-%d %H:%M:%S.000")
+        fields[1], fields[3], fields[5], fields[6] = "web", at, "transaction", f"5d27ff97-{n}"
+        fields[12], fields[15], fields[29], fields[31] = row["person"], row["visitor"], row["page"], row["referrer"]
+        fields[36] = row["page"].partition("?")[2]
+        fields[59], fields[61], fields[77] = row["id"], decimal(row), AGENT
+        fields[108] = row["currency"]
+        fields[116], fields[117] = row["click"], "Google"
+        fields[124], fields[126] = at, row["name"]
+        text.append("\t".join(fields) + "\n")
+    return "".join(text)
+
+
+FORMATS = [
+    Format("stripe_api", "stripe_payments", ".json", (*_SALE, *_PERSON, "gclid"), stripe_api),
+    Format("stripe_events", "stripe_payments", ".jsonl", (*_SALE, *_PERSON, "gclid"), stripe_events),
+    Format("stripe_export", "stripe_payments", ".csv", (*_SALE, *_PERSON, "gclid"), stripe_csv),
+    Format("ga4_lines", "ga4_bigquery", ".jsonl", (*_EVENT, *_PAGE), lambda rows: lines(ga4_objects(rows))),
+    Format("ga4_nested", "ga4_bigquery", ".parquet", (*_EVENT, *_PAGE), ga4_parquet),
+    Format("ga4_fivetran", "ga4_fivetran", ".csv", (*_EVENT, *_PAGE), ga4_fivetran, {"tz": "UTC"}),
+    Format(
+        "ga4_clicks",
+        "ga4_clicks",
+        ".jsonl",
+        ("click_id", "click_time", "visitor_id", "user_key", "landing_url"),
+        lambda rows: lines(ga4_objects(rows)),
+    ),
+    Format(
+        "segment_calls",
+        "segment_tracks",
+        ".jsonl",
+        (*_EVENT, *_PAGE, "email", "phone"),
+        lambda rows: lines(segment_calls(rows)),
+    ),
+    Format("segment_tracks", "segment_tracks", ".csv", (*_EVENT, *_PAGE, "email", "phone"), segment_warehouse),
+    Format("segment_pages", "segment_pages", ".csv", ("visit_time", "visitor_id", "user_key", *_PAGE), segment_pages),
+    Format("snowplow_enriched", "snowplow_events", ".tsv", (*_EVENT, *_PAGE), snowplow_tsv),
+]
+
+
+def main(folder: Path) -> None:
+    """Write one file of each format."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in FORMATS:
+        one.to(folder, known_rows())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
