@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import ibis
 import numpy as np
@@ -14,13 +13,14 @@ from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.measure.rates import interval_of
 from capi_lab.measure.waterfall_result import Waterfall
 from capi_lab.reconcile import Reconciled
-from capi_lab.reconcile.buckets import bucketed, strangers
+from capi_lab.reconcile.buckets import bucketed, marks_of, receipts_of, strangers
 from capi_lab.tables import REPORTS
 from capi_lab.words import Bucket, Fate, Step
 
 __all__ = ["waterfall"]
 
 _LABEL = ["kind", "step", "bucket", "reason", "fate"]
+_CELL = [*_LABEL[1:], "seen_pixel"]  # where a conversion ends, and whether the pixel saw it
 _RATE = ["k", "n", "value", "low", "high", "method"]
 _RESERVED = {*_LABEL, *_RATE, "k_pixel", "conversions_k", "conversions_n"}
 _STEPS, _FATES, _BUCKETS = [str(s) for s in Step], [str(f) for f in Fate], [str(b) for b in Bucket]
@@ -106,11 +106,16 @@ def waterfall(
     cluster = cluster if cluster in ledger.columns else None
     money = [name for name in ("value", "currency") if name in ledger.columns]
     keep = dict.fromkeys([*groups, *([cluster] if cluster else []), *money])
-    rows, steps = bucketed(rec, receipts, marks, list(keep))
+    replies = None if receipts is None else receipts_of(rec, receipts)
+    told = None if marks is None else marks_of(rec, marks)
+    rows, steps = bucketed(rec, replies, told, list(keep))
 
-    table = _rates(rows.mutate(weight=ibis.literal(1.0)), steps, groups, cluster, level)
+    cells = to_frame(rows.group_by(_CELL).aggregate(units=rows.count()))
+    labels, passes = _labels(cells, steps)
+    coded = _coded(rows, cells)
+    table = _rates(coded.mutate(weight=ibis.literal(1.0)), labels, passes, groups, cluster, level)
     table = table.astype({"k": "int64", "k_pixel": "int64", "n": "int64"})
-    amounts = _amounts(rows, steps, groups, cluster, level)
+    amounts = _amounts(coded, labels, passes, groups, cluster, level)
     table = table[[*groups, *_LABEL, "k", "k_pixel", *_RATE[1:]]]
     return Waterfall(
         platform=rec.platform,
@@ -119,71 +124,122 @@ def waterfall(
         table=_with_amounts(table, amounts, groups),
         amounts=amounts,
         reported=_reported(rec, reports),
-        notes=_notes(rec, rows, receipts, marks),
+        notes=_notes(rec, rows, replies, told),
         bucket_table=rows.drop(*[name for name in rows.columns if name.startswith("_")]),
         ledger=ledger,
         order=rec.order.get("conversions"),
     )
 
 
-def _rates(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None, level: float) -> pd.DataFrame:
-    """Turn weighted rows into one rate per group, step and bucket; rows where a label does not occur are 0."""
-    sums = to_frame(_sums(rows, steps, groups, cluster))
-    whole = sums[(sums["kind"] == "step") & (sums["step"] == str(Step.TRUTH))]
-    whole = whole.rename(columns={"k": "n", "kk": "nn", "units": "conversions_n"})
+def _labels(cells: pd.DataFrame, steps: list[Step]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the rows of the result in reading order, and which conversions belong to each.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The combinations that occur, with ``units``; their position is their code.
+    steps : list of Step
+
+    Returns
+    -------
+    labels : DataFrame
+        Kind, step, bucket, reason, fate; the position is the code. What a step loses stands before it, what got
+        through at the end.
+    passes : DataFrame
+        ``cell``, ``label``, ``by_pixel``: a cell belongs to its bucket and to the steps it passed.
+    """
+    found = cells.groupby(_LABEL[1:], dropna=False, as_index=False)["units"].sum().assign(kind="bucket")
+    none = pd.array([None] * len(steps), dtype="str")
+    fixed = pd.DataFrame({"kind": "step", "step": [str(s) for s in steps], "bucket": none, "reason": none})
+    labels = pd.concat([found, fixed.assign(fate=none, units=0)], ignore_index=True)
+    labels = labels.assign(
+        _step=labels["step"].map(_STEPS.index),
+        _last=np.select([labels["fate"] == str(Fate.THROUGH), labels["kind"] == "step"], [2, 1], 0),
+        _fate=labels["fate"].map({name: i for i, name in enumerate(_FATES)}),
+        _bucket=labels["bucket"].map({name: i for i, name in enumerate(_BUCKETS)}),
+        _many=-labels["units"],
+    )
+    order = ["_step", "_last", "_fate", "_bucket", "_many", "reason"]
+    labels = labels.sort_values(order, ignore_index=True)[_LABEL]
+    coded = cells.reset_index(names="cell").rename(columns={"seen_pixel": "by_pixel"})
+    numbered = labels.reset_index(names="label")
+    own = coded.merge(numbered[numbered["kind"] == "bucket"], on=_LABEL[1:])[["cell", "label", "by_pixel"]]
+    step_codes = numbered[numbered["kind"] == "step"].set_index("step")["label"]
+    passed = [
+        (cell.cell, step_codes[str(step)], cell.by_pixel)
+        for cell in coded.itertuples(index=False)
+        for step in steps
+        if _passes(step, Step(cell.step), steps, through=cell.fate == str(Fate.THROUGH), by_pixel=cell.by_pixel)
+    ]
+    return labels, pd.concat([own, pd.DataFrame(passed, columns=own.columns)], ignore_index=True)
+
+
+def _passes(step: Step, end: Step, steps: list[Step], *, through: bool, by_pixel: bool) -> bool:
+    """Say whether a conversion that ends at ``end`` got past ``step``."""
+    if step is Step.PIXEL:
+        return by_pixel
+    return through or step is Step.TRUTH or steps.index(step) < steps.index(end)
+
+
+def _coded(rows: ibis.Table, cells: pd.DataFrame) -> ibis.Table:
+    """Put a small number in place of what says where a conversion ends; long texts are slow to group by."""
+    kept = [name for name in rows.columns if name.startswith("_")]
+    codes = cells[_CELL].reset_index(names="cell").assign(reason=cells["reason"].fillna("").astype("str"))
+    table = place_beside(codes.rename(columns={name: f"cell_{name}" for name in _CELL}), rows)
+    rows = rows.mutate(reason=rows.reason.fill_null(""))  # no reason is an empty text, and missing ones would not meet
+    return rows.join(table, [(name, f"cell_{name}") for name in _CELL]).select("conversion_id", "cell", *kept)
+
+
+def _rates(
+    rows: ibis.Table,
+    labels: pd.DataFrame,
+    passes: pd.DataFrame,
+    groups: list[str],
+    cluster: str | None,
+    level: float,
+) -> pd.DataFrame:
+    """Turn weighted rows into one rate per group and label; where a group has nothing of a label the rate is 0."""
+    sums = to_frame(_sums(rows, passes, groups, cluster)).rename(columns={"units": "conversions_k"})
+    truth = labels.index[labels["step"].eq(str(Step.TRUTH)) & labels["kind"].eq("step")][0]
+    whole = sums[sums["label"] == truth].rename(columns={"k": "n", "kk": "nn", "conversions_k": "conversions_n"})
     whole = whole[[*groups, "n", "nn", "clusters", "conversions_n", "negative"]]
-    labels = _ordered(sums, steps)
-    cells = whole.merge(labels, how="cross")
-    sums = sums.rename(columns={"units": "conversions_k"})
-    found = sums[[*groups, *_LABEL, "k", "kk", "kn", "k_pixel", "conversions_k"]]
-    table = cells.merge(found, how="left", on=[*groups, *_LABEL])
-    numbers = ["k", "kk", "kn", "k_pixel", "conversions_k"]
-    table[numbers] = table[numbers].fillna(0)
     if groups:
-        whole = whole.sort_values(groups, ignore_index=True).reset_index(names="_group")
-        table = table.merge(whole[[*groups, "_group"]], on=groups).sort_values(["_group", "_order"], ignore_index=True)
+        whole = whole.sort_values(groups, ignore_index=True)
+    cells = whole.merge(labels.reset_index(names="label"), how="cross")  # group by group, in the order of the labels
+    numbers = ["k", "kk", "kn", "k_pixel", "conversions_k"]
+    table = cells.merge(sums[[*groups, "label", *numbers]], how="left", on=[*groups, "label"])
+    table[numbers] = table[numbers].fillna(0)
     table = table.join(interval_of(table.assign(units=table["conversions_n"]), level))
-    truth = table["step"].eq(str(Step.TRUTH)) & (table["n"] > 0)
-    table.loc[truth, ["low", "high"]] = 1.0
-    table.loc[truth, "method"] = "by definition"
+    known = table["label"].eq(truth) & (table["n"] > 0)
+    table.loc[known, ["low", "high"]] = 1.0
+    table.loc[known, "method"] = "by definition"
     negative = table["negative"] > 0
     table.loc[negative, ["low", "high"]] = np.nan
     table.loc[negative, "method"] = "none: negative amounts"
     return table.astype({"conversions_k": "int64", "conversions_n": "int64"})
 
 
-def _sums(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None) -> ibis.Table:
-    """Sum weights per label, and their squares over clusters.
-
-    Long form: every conversion is one row of kind ``bucket`` and one row of kind ``step`` for each step it passed.
-    """
+def _sums(rows: ibis.Table, passes: pd.DataFrame, groups: list[str], cluster: str | None) -> ibis.Table:
+    """Sum weights per label, and their squares over clusters."""
     own = [rows[f"_{name}"].name(name) for name in groups]
     weight = rows.weight
     alone = ibis.literal(value=True) if cluster is None else rows[f"_{cluster}"].isnull()
     person = rows.conversion_id if cluster is None else ibis.ifelse(alone, rows.conversion_id, rows[f"_{cluster}"])
-    keys = [*own, alone.name("_alone"), person.name("_person")]
-    cells = rows.group_by([*keys, "step", "bucket", "reason", "fate", "seen_pixel"]).aggregate(
+    names = [*groups, "alone", "person"]
+    cells = rows.group_by([*own, alone.name("alone"), person.name("person"), "cell"]).aggregate(
         k=weight.sum(), units=weight.count(), negative=(weight < 0).sum()
     )
-    names = [*groups, "_alone", "_person"]
-    cells = cells.mutate(
-        n=cells.k.sum().over(group_by=names),  # a window, not a join: missing groups must meet
-        through=cells.fate == str(Fate.THROUGH),
-    )
-    label = place_beside(_labels(steps), rows)
-    long = cells.join(
-        label, [cells.step == label.at, cells.through == label.arrives, cells.seen_pixel == label.by_pixel]
-    )
-    own_label = {name: ibis.ifelse(long.kind == "bucket", long[name], ibis.null("string")) for name in _LABEL[2:]}
-    long = long.select(*names, "kind", "k", "n", "units", "negative", "seen_pixel", step=long.label, **own_label)
-    one = long.group_by([*names, *_LABEL]).aggregate(
+    cells = cells.mutate(n=cells.k.sum().over(group_by=names))  # a window, not a join: missing groups must meet
+    table = place_beside(passes.rename(columns={"cell": "of_cell"}), rows)
+    long = cells.join(table, cells.cell == table.of_cell)
+    one = long.group_by([*names, "label"]).aggregate(
         k=long.k.sum(),
-        k_pixel=ibis.ifelse(long.seen_pixel, long.k, 0.0).sum(),
+        k_pixel=ibis.ifelse(long.by_pixel, long.k, 0.0).sum(),
         n=long.n.max(),
         units=long.units.sum(),
         negative=long.negative.sum(),
     )
-    return one.group_by([*groups, *_LABEL]).aggregate(
+    return one.group_by([*groups, "label"]).aggregate(
         k=one.k.sum(),
         k_pixel=one.k_pixel.sum(),
         kk=(one.k * one.k).sum(),
@@ -194,36 +250,14 @@ def _sums(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str |
     )
 
 
-def _labels(steps: list[Step]) -> pd.DataFrame:
-    """Say which rows of the result a conversion belongs to: that of its bucket, and those of the steps it passed."""
-    rows = []
-    for at, arrives, by_pixel in product(steps, (True, False), (True, False)):
-        passed = [step for step in steps if arrives or step is Step.TRUTH or steps.index(step) < steps.index(at)]
-        passed = [step for step in passed if step is not Step.PIXEL] + [Step.PIXEL] * by_pixel
-        key = (str(at), arrives, by_pixel)
-        rows += [(*key, "bucket", str(at)), *((*key, "step", str(step)) for step in passed)]
-    return pd.DataFrame(rows, columns=["at", "arrives", "by_pixel", "kind", "label"])
-
-
-def _ordered(sums: pd.DataFrame, steps: list[Step]) -> pd.DataFrame:
-    """List the labels in reading order: what a step loses stands before it, what got through at the end."""
-    found = sums[sums["kind"] == "bucket"].groupby(_LABEL, dropna=False, as_index=False)["units"].sum()
-    none = pd.array([None] * len(steps), dtype="str")
-    fixed = pd.DataFrame({"kind": "step", "step": [str(s) for s in steps], "bucket": none, "reason": none})
-    labels = pd.concat([found, fixed.assign(fate=none, units=0)], ignore_index=True)
-    through = labels["fate"] == str(Fate.THROUGH)
-    labels = labels.assign(
-        _step=labels["step"].map(_STEPS.index),
-        _last=np.select([through, labels["kind"] == "step"], [2, 1], 0),
-        _fate=labels["fate"].map({name: i for i, name in enumerate(_FATES)}),
-        _bucket=labels["bucket"].map({name: i for i, name in enumerate(_BUCKETS)}),
-        _many=-labels["units"],
-    )
-    labels = labels.sort_values(["_step", "_last", "_fate", "_bucket", "_many", "reason"], ignore_index=True)
-    return labels[_LABEL].assign(_order=range(len(labels)))
-
-
-def _amounts(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: str | None, level: float) -> pd.DataFrame:
+def _amounts(
+    rows: ibis.Table,
+    labels: pd.DataFrame,
+    passes: pd.DataFrame,
+    groups: list[str],
+    cluster: str | None,
+    level: float,
+) -> pd.DataFrame:
     """Do the same in money, currency by currency; conversions without a value take no part."""
     keys = list(dict.fromkeys([*groups, "currency"]))
     columns = [*keys, *_LABEL, "k", "k_pixel", *_RATE[1:], "conversions_k", "conversions_n"]
@@ -232,7 +266,7 @@ def _amounts(rows: ibis.Table, steps: list[Step], groups: list[str], cluster: st
     if "_currency" not in rows.columns:
         rows = rows.mutate(_currency=ibis.null("string"))
     rows = rows.filter(rows["_value"].notnull()).mutate(weight=rows["_value"])
-    return _rates(rows, steps, keys, cluster, level)[columns]
+    return _rates(rows, labels, passes, keys, cluster, level)[columns]
 
 
 def _dtype(name: str) -> str:
@@ -290,7 +324,7 @@ def _reported(rec: Reconciled, reports: TableLike | None) -> pd.DataFrame:
     return order.sort_values(["_m", "_s", "stratum"], ignore_index=True)[columns]
 
 
-def _notes(rec: Reconciled, rows: ibis.Table, receipts: TableLike | None, marks: TableLike | None) -> tuple[str, ...]:
+def _notes(rec: Reconciled, rows: ibis.Table, receipts: ibis.Table | None, marks: ibis.Table | None) -> tuple[str, ...]:
     """Say in words what the buckets cannot show."""
     notes = []
     facts = to_frame(
@@ -311,8 +345,9 @@ def _notes(rec: Reconciled, rows: ibis.Table, receipts: TableLike | None, marks:
         notes.append(f"marked ineligible and brought all the same: {told(facts[facts['leaked']], 'why')}")
     if receipts is not None and facts["sent"].any():
         notes.append(f"server copies sent: {told(facts[facts['sent']], 'reply')}")
-    for what, n in strangers(rec, receipts, marks).items():
-        notes += [f"{what} of conversions the ledger does not have: {n:,}"] if n else []
+    for what, given in (("receipts", receipts), ("marks", marks)):
+        if given is not None and (n := strangers(rec, given)):
+            notes.append(f"{what} of conversions the ledger does not have: {n:,}")
     bare = int(facts.loc[facts["bare"], "n"].sum())
     if marks is not None and bare:
         notes.append(f"conversions whose eligibility is not marked: {bare:,}")

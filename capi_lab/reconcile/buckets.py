@@ -18,7 +18,7 @@ from capi_lab.reconcile.reconciled import Reconciled
 from capi_lab.tables import RECEIPTS, Column, Table
 from capi_lab.words import Bucket, Channel, Fate, Setup, Step
 
-__all__ = ["FATES", "STEP_OF", "bucketed", "last_replies", "strangers"]
+__all__ = ["FATES", "STEP_OF", "bucketed", "last_replies", "marks_of", "receipts_of", "strangers"]
 
 _MARKS = Table(
     "marks",
@@ -79,18 +79,17 @@ def last_replies(receipts: ibis.Table) -> ibis.Table:
 
 
 def bucketed(
-    rec: Reconciled, receipts: TableLike | None, marks: TableLike | None, keep: Sequence[str]
+    rec: Reconciled, receipts: ibis.Table | None, marks: ibis.Table | None, keep: Sequence[str]
 ) -> tuple[ibis.Table, list[Step]]:
     """Give every conversion its bucket.
 
     Parameters
     ----------
     rec : Reconciled
-    receipts : table, optional
-        Contract ``receipts``.
-    marks : table, optional
-        ``conversion_id`` and any of ``eligible``, ``ineligible_reason``, ``matched``, ``attributed``. A column here
-        stands in place of the ledger's.
+    receipts : Ibis table, optional
+        As `receipts_of` gives them.
+    marks : Ibis table, optional
+        As `marks_of` gives them. A column here stands in place of the ledger's.
     keep : sequence of str
         Columns of the ledger to carry along, under a leading ``_``.
 
@@ -116,10 +115,9 @@ def bucketed(
     return materialise(_classified(rows, measured, replied=receipts is not None)), measured
 
 
-def _with_marks(ledger: ibis.Table, marks: TableLike | None, keep: Sequence[str]) -> ibis.Table:
+def _with_marks(ledger: ibis.Table, marks: ibis.Table | None, keep: Sequence[str]) -> ibis.Table:
     """Take what is needed of the ledger, and the marks beside it."""
-    given = ledger if marks is None else as_table(marks, _MARKS, beside=ledger)
-    same_backend(ledger, given)
+    given = ledger if marks is None else marks
     here = [name for name in (*_FLAGS, "ineligible_reason") if name in given.columns]
     if marks is not None and not set(here) & set(_FLAGS):
         raise InputError(f"marks hold none of the columns {', '.join(_FLAGS)}: see cl.eligible and cl.attribute")
@@ -143,7 +141,7 @@ def _with_marks(ledger: ibis.Table, marks: TableLike | None, keep: Sequence[str]
     return ledger.select(**needed).left_join(beside, [("conversion_id", "mark_id")]).drop("mark_id")
 
 
-def _receipts_of(rec: Reconciled, receipts: TableLike) -> ibis.Table:
+def receipts_of(rec: Reconciled, receipts: TableLike) -> ibis.Table:
     """Check receipts and leave out those of other platforms."""
     given = as_table(receipts, RECEIPTS, beside=rec.conversion_table)
     same_backend(rec.conversion_table, given)
@@ -152,25 +150,25 @@ def _receipts_of(rec: Reconciled, receipts: TableLike) -> ibis.Table:
     return given
 
 
-def strangers(rec: Reconciled, receipts: TableLike | None, marks: TableLike | None) -> dict[str, int]:
-    """Count rows whose conversion the ledger does not have: ``{"receipts": n, "marks": n}``, where given."""
-    ledger = rec.conversion_table
-    given = {}
-    if receipts is not None:
-        given["receipts"] = _receipts_of(rec, receipts)
-    if marks is not None:
-        given["marks"] = as_table(marks, _MARKS, beside=ledger)
-    count = {what: table.anti_join(ledger, "conversion_id").count().as_table() for what, table in given.items()}
-    return {what: int(to_frame(table).iloc[0, 0]) for what, table in count.items()}
+def marks_of(rec: Reconciled, marks: TableLike) -> ibis.Table:
+    """Check marks: ``conversion_id`` and any of ``eligible``, ``ineligible_reason``, ``matched``, ``attributed``."""
+    given = as_table(marks, _MARKS, beside=rec.conversion_table)
+    same_backend(rec.conversion_table, given)
+    return given
 
 
-def _with_replies(rows: ibis.Table, rec: Reconciled, receipts: TableLike) -> ibis.Table:
+def strangers(rec: Reconciled, given: ibis.Table) -> int:
+    """Count rows of receipts or marks whose conversion the ledger does not have."""
+    unknown = given.anti_join(rec.conversion_table, "conversion_id")
+    return int(to_frame(unknown.aggregate(n=unknown.count()))["n"].iloc[0])
+
+
+def _with_replies(rows: ibis.Table, rec: Reconciled, receipts: ibis.Table) -> ibis.Table:
     """Lay the platform's replies, and the pixel's kept events, beside the conversions."""
-    given = _receipts_of(rec, receipts)
     events = rec.event_table
     kept = events.filter((events.channel == str(Channel.PIXEL)) & events.kept & events.conversion_id.notnull())
     kept = kept.group_by(kept_id=kept.conversion_id).aggregate(kept_pixel=kept.count())
-    rows = rows.left_join(last_replies(given), [("conversion_id", "reply_id")]).drop("reply_id")
+    rows = rows.left_join(last_replies(receipts), [("conversion_id", "reply_id")]).drop("reply_id")
     rows = rows.left_join(kept, [("conversion_id", "kept_id")]).drop("kept_id")
     return rows.mutate(kept_pixel=rows.kept_pixel.fill_null(0))
 
