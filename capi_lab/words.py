@@ -19,6 +19,7 @@ __all__ = [
     "GapCause",
     "HashVerdict",
     "IdSource",
+    "Ineligible",
     "Link",
     "LoadDrop",
     "Origin",
@@ -166,6 +167,27 @@ class IdSource(StrEnum):
     COOKIE = "cookie"
     COLUMN = "column"
     META = "meta"
+
+
+class Ineligible(StrEnum):
+    """Why a conversion may not, or need not, be sent to a platform; where several apply, the first of this list."""
+
+    CONSENT_DENIED = "consent_denied"
+    CONSENT_MISSING = "consent_missing"
+    TEST_ORDER = "test_order"
+    FUTURE_TIME = "future_time"
+    TOO_OLD = "too_old"
+    BEFORE_CLICK = "before_click"
+    WRONG_SOURCE = "wrong_source"
+    WRONG_EVENT = "wrong_event"
+    NO_MATCH_KEY = "no_match_key"
+    TOO_BROAD = "too_broad"
+    CLICK_TOO_OLD = "click_too_old"
+    PERSONAL_ID = "personal_id"
+    MALFORMED_ID = "malformed_id"
+    CONFLICTING_IDS = "conflicting_ids"
+    MISSING_FIELD = "missing_field"
+    BAD_FIELD = "bad_field"
 
 
 class LoadDrop(StrEnum):

@@ -82,9 +82,17 @@ def test_architecture_lists_every_room() -> None:
 
 
 def test_glossary_explains_every_word() -> None:
-    """Drop reasons, gap causes, hash verdicts and load drops are all in the glossary."""
+    """Drop reasons, reasons of ineligibility, gap causes, hash verdicts and load drops are all in the glossary."""
     page = text("docs/glossary.md")
-    for enum in (words.DropReason, words.GapCause, words.HashVerdict, words.LoadDrop, words.Setup, words.Channel):
+    for enum in (
+        words.DropReason,
+        words.GapCause,
+        words.HashVerdict,
+        words.LoadDrop,
+        words.Setup,
+        words.Channel,
+        words.Ineligible,
+    ):
         for word in enum:
             assert f"`{word}`" in page or f"| {word} |" in page, word
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "PHONE_LIKE",
+    "URL",
     "Findings",
     "age",
     "bad_currency",
@@ -37,7 +39,10 @@ __all__ = [
 ]
 
 # Neither inline flags nor \s: such expressions fall back to Python's engine, at a tenth of the speed.
-_URL = r"[Hh][Tt][Tt][Pp][Ss]?://[^ \t\r\n/?#]+[^ \t\r\n]*"
+URL = r"[Hh][Tt][Tt][Pp][Ss]?://[^ \t\r\n/?#]+[^ \t\r\n]*"
+"""An absolute URL."""
+PHONE_LIKE = "[+][0-9]{7,15}"
+"""What looks like a phone number where an id belongs."""
 
 
 def utc(now: datetime) -> pd.Timestamp:
@@ -110,12 +115,17 @@ def bad_currency(rows: Rows) -> NDArray[np.bool_]:
     return _flags(currency.notna() & ~currency.isin(ISO_4217))
 
 
-def bad_value(rows: Rows) -> NDArray[np.bool_]:
-    """Say which values are infinite or negative."""
+def bad_value(rows: Rows, low: float | None = 0.0, high: float | None = None) -> NDArray[np.bool_]:
+    """Say which values are infinite, below ``low`` or above ``high``."""
     if "value" not in rows.frame:
         return np.zeros(len(rows), dtype=bool)
     value = rows.frame["value"].to_numpy(dtype="float64")
-    return np.asarray(np.isinf(value) | (value < 0), dtype=bool)
+    outside = np.isinf(value)
+    if low is not None:
+        outside |= value < low
+    if high is not None:
+        outside |= value > high
+    return np.asarray(outside, dtype=bool)
 
 
 def bad_shape(rows: Rows, rule: ClickIdRule) -> NDArray[np.bool_]:
@@ -127,13 +137,13 @@ def bad_shape(rows: Rows, rule: ClickIdRule) -> NDArray[np.bool_]:
 def bad_url(rows: Rows, name: str) -> NDArray[np.bool_]:
     """Say which URLs of a column are not absolute http or https ones."""
     url = rows.series(name)
-    return _flags(url.notna() & ~url.str.fullmatch(_URL))
+    return _flags(url.notna() & ~url.str.fullmatch(URL))
 
 
 def looks_personal(rows: Rows, name: str) -> NDArray[np.bool_]:
     """Say which values of an id column look like an e-mail address or a phone number."""
     value = rows.series(name)
-    return _flags(value.str.contains("@", regex=False) | value.str.fullmatch("[+][0-9]{7,15}"))
+    return _flags(value.str.contains("@", regex=False) | value.str.fullmatch(PHONE_LIKE))
 
 
 def stale_click(rows: Rows, limits: Limits, now: pd.Timestamp) -> NDArray[np.bool_]:

@@ -96,9 +96,12 @@ def describe(spec: PlatformSpec) -> str:
         ),
     )
     consent = ", ".join(f"`{ours}` → `{theirs}`" for ours, theirs in spec.consent.fields.items()) or "no field"
-    lines += ["", f"**Consent** {consent}. Missing: {spec.consent.missing or 'not told'}."]
+    strict = ", ".join(sorted(spec.consent.missing_is_denied_in))
+    strict = f" Missing counts as denied in: {strict}." if strict else ""
+    lines += ["", f"**Consent** {consent}. Missing: {spec.consent.missing or 'not told'}.{strict}"]
     lines += ["", "**Attribution windows** " + "; ".join(_windows(spec)) + "."]
-    lines += ["", *_sourced(spec.sources, "click_ids", "consent", "windows", "windows.end_inside")]
+    sourced = [name for name in spec.sources if name.split(".")[0] in ("click_ids", "consent", "windows")]
+    lines += ["", *_sourced(spec.sources, *sorted(sourced))]
     for route in spec.routes:
         lines += ["", *_route(route, default=route is spec.routes[0])]
     return "\n".join(lines)
@@ -140,6 +143,10 @@ def _route(route: Route, *, default: bool) -> Iterator[str]:
             for one in route.settings
         ),
     )
+    yield ""
+    yield "**Needs**: a row of which one of these is true is not eligible"
+    yield ""
+    yield from _table(("rule", "reason", "what is wrong"), ((n.rule, f"`{n.reason}`", n.message) for n in route.needs))
     yield ""
     yield "**Dedup**"
     yield ""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from capi_lab.errors import UnknownNameError
+from capi_lab.platforms.needs import Need
 from capi_lab.platforms.rules import Assumption, DedupRule
 from capi_lab.sources import Source
 
@@ -218,6 +219,8 @@ class Route:
     auth : Auth
     settings : tuple of Setting
     limits : Limits
+    needs : tuple of Need
+        What makes a row one that can be sent: each reader's only list of refusals.
     time : TimeFormat
     fields : tuple of FieldRule
         Every field we can emit; nothing else may be in a body.
@@ -239,6 +242,7 @@ class Route:
     auth: Auth
     settings: tuple[Setting, ...]
     limits: Limits
+    needs: tuple[Need, ...]
     time: TimeFormat
     fields: tuple[FieldRule, ...]
     codes: tuple[StatusRule, ...]

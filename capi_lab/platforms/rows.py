@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 
     from capi_lab.platforms.spec import PlatformSpec
 
-__all__ = ["Rows", "batches", "checked_settings", "objects"]
+__all__ = ["NO_ID", "Rows", "batches", "checked_settings", "objects"]
 
 
-def checked_settings(route: Route, settings: Mapping[str, str]) -> dict[str, str]:
+def checked_settings(route: Route, settings: Mapping[str, str], *, partly: bool = False) -> dict[str, str]:
     """Check settings against the route and fill defaults.
+
+    Parameters
+    ----------
+    route : Route
+    settings : mapping
+    partly : bool
+        Required ones may be lacking: nothing is to be sent.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def checked_settings(route: Route, settings: Mapping[str, str]) -> dict[str, str
     for name, one in known.items():
         value = settings.get(name, one.default)
         if value is None:
-            if one.required:
+            if one.required and not partly:
                 raise InputError(f"setting '{name}' is missing for route '{route.name}': {one.meaning}")
             continue
         if not isinstance(value, str) or not re.fullmatch(one.pattern, value, re.ASCII):
@@ -231,8 +238,8 @@ def _listed(series: pd.Series) -> list[Any]:
 
 
 # What tag managers and exports write where there is no id; a platform would take it for one.
-_NO_ID = sorted({form for word in NO_VALUE for form in (word, word.upper(), word.capitalize())} | {"0", "NaN"})
-_LONGEST_NO_ID = max(map(len, _NO_ID))
+NO_ID = sorted({form for word in NO_VALUE for form in (word, word.upper(), word.capitalize())} | {"0", "NaN"})
+_LONGEST_NO_ID = max(map(len, NO_ID))
 
 
 def _without_blanks(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -240,7 +247,7 @@ def _without_blanks(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    no_id, changed = pa.array(["", *_NO_ID]), {}
+    no_id, changed = pa.array(["", *NO_ID]), {}
     for column in table.columns:
         if column.kind != "text" or column.name not in frame or column.name == "conversion_id":
             continue

@@ -216,11 +216,14 @@ class ConsentRule:
         ``granted`` and ``denied`` in its words.
     missing : str
         What the platform takes a missing answer for.
+    missing_is_denied_in : frozenset of str
+        Countries (alpha-2) where it takes a missing ``consent_ad_user_data`` for denied.
     """
 
     fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: str = ""
+    missing_is_denied_in: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

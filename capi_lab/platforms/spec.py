@@ -7,7 +7,7 @@ of the parts are in `rules` (events, consent, click ids) and `route` (endpoints)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -138,6 +138,12 @@ class PlatformSpec:
     def canonical_event(self, reported: str) -> str | None:
         """Return the canonical name for a reported one, whatever its spelling; None for a custom event."""
         return self.reported_names.get(fold_event_name(reported))
+
+    def spelled(self, standard: Collection[str]) -> frozenset[str]:
+        """Return the event names of our tables that are sent under one of these names of the platform."""
+        ours = {name for name, theirs in self.event_names.items() if theirs in standard}
+        # A name the platform has no word for is passed on as it is.
+        return frozenset(ours | {name for name in standard if name not in self.event_names})
 
     @property
     def reported_names(self) -> Mapping[str, str]:

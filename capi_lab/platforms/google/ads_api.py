@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,8 @@ from capi_lab.platforms.google.ads_spec import (
     METHODS,
 )
 from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address, sent_time
-from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, people, withheld
+from capi_lab.platforms.google.identifiers import addresses, click_ids, people, withheld
+from capi_lab.platforms.google.needs import CLICK_IDS
 from capi_lab.platforms.google.replies import (
     NOTHING_RECORDED,
     best,
@@ -34,6 +35,7 @@ from capi_lab.platforms.google.replies import (
 from capi_lab.platforms.google.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -88,22 +90,19 @@ class GoogleAdsApi:
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         if chosen["operation"] == "enhancement":
-            limits = replace(limits, max_age=ENHANCEMENT_MAX_AGE)
             self._check_enhancement(found, data, chosen, clock)
         else:
             check_clicks(found, data, limits, chosen, clock)
-            self._check_click(found, data, chosen)
-        check_rows(found, data, limits, chosen, clock)
+            self._check_click(found, data)
+        screen(found, data, self.route, chosen, clock)
+        check_rows(found, data, chosen)
         # Google refuses all copies of an id that is twice in a request, the first one included.
         check_repeats(found, data, chosen, error=True)
         return found.problems()
 
-    def _check_click(self, found: Findings, data: Rows, chosen: Mapping[str, str]) -> None:
+    def _check_click(self, found: Findings, data: Rows) -> None:
         clicked = np.logical_or.reduce([data.has(name) for name in CLICK_IDS])
         person = data.has_key("email") | data.has_key("phone")
-        known = clicked | person
-        found.error("G11", ~known, "neither click id nor usable e-mail or phone")
-        found.error("G10", ~data.has(chosen["transaction_id"]) & ~data.has("gclid"), "no resend would be safe")
         found.warn("A04", full_address(data) & ~person, "an address is not taken by click uploads and left out")
         found.warn("W05", ~data.has("consent_ad_user_data"), "consent is missing: in the EEA that counts as denied")
         if not BRAID_WITH_USER_DATA.value:
@@ -111,11 +110,7 @@ class GoogleAdsApi:
             found.warn("A09", braid & person, "e-mail and phone are left out beside a gbraid or wbraid")
 
     def _check_enhancement(self, found: Findings, data: Rows, chosen: Mapping[str, str], clock: pd.Timestamp) -> None:
-        known = data.has_key("email") | data.has_key("phone") | full_address(data)
-        source, lived = data.series("action_source"), clock - data.series("event_time")
-        found.error("A05", ~data.has(chosen["transaction_id"]), "an enhancement needs the tag's order id")
-        found.error("G11", ~known, "no usable e-mail, phone or full address to enhance with")
-        found.error("G09", (source.notna() & (source != "web")).to_numpy(), "only web conversions can be enhanced")
+        lived = clock - data.series("event_time")
         late = (lived > ENHANCEMENT_FRESH) & (lived <= ENHANCEMENT_MAX_AGE)
         if (adjusted := _adjusted(chosen)) is not None:
             early = (sent_time(data) > adjusted).to_numpy()

@@ -6,19 +6,36 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.google.codes import ADS_API as CODES
+from capi_lab.platforms.google.needs import FULL_ADDRESS, HAS_CLICK, SHARED, unless
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
     CLICK_ID_POLICY,
     COUNTING,
     CUSTOMER_ID,
     LOGIN_CUSTOMER_ID,
+    MISSING_CONSENT,
+    MISSING_CONSENT_SOURCE,
     TRANSACTION_ID,
     VALIDATE_ONLY,
+)
+from capi_lab.platforms.needs import (
+    WEB,
+    Chosen,
+    Condition,
+    FreshClick,
+    Has,
+    HasChosen,
+    Need,
+    Not,
+    Recent,
+    Usable,
+    all_of,
+    any_of,
 )
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import Assumption, DedupRule, Keep
 from capi_lab.sources import Confidence, Source
-from capi_lab.words import Channel
+from capi_lab.words import Channel, Ineligible
 
 __all__ = [
     "ADS_API",
@@ -58,6 +75,70 @@ _CLICK = "conversions[]"
 _CHANGE = "conversionAdjustments[]"
 _ADDRESS = f"{_CHANGE}.userIdentifiers[].addressInfo"
 
+_ENHANCING, _CLICKING = Chosen("operation", "enhancement"), Chosen("operation", "click")
+_PERSON = any_of(Usable("email"), Usable("phone"))
+
+
+def _people_sent() -> Condition:
+    """Ask for identifiers that are not left out beside a braid."""
+    if BRAID_WITH_USER_DATA.value:
+        return _PERSON
+    return all_of(_PERSON, any_of(Has("gclid"), Not(any_of(Has("gbraid"), Has("wbraid")))))
+
+
+_NEEDS = (
+    *SHARED,
+    Need("G23", Ineligible.TOO_OLD, unless(_ENHANCING, Recent()), "older than 90 days: no longer taken"),
+    Need(
+        "G23",
+        Ineligible.TOO_OLD,
+        unless(_CLICKING, Recent(ENHANCEMENT_MAX_AGE)),
+        "older than 54 days: can no longer be enhanced",
+    ),
+    Need(
+        "G09",
+        Ineligible.WRONG_SOURCE,
+        any_of(_CLICKING, Not(Has("action_source")), WEB),
+        "only web conversions can be enhanced",
+    ),
+    Need(
+        "A05",
+        Ineligible.MISSING_FIELD,
+        unless(_CLICKING, HasChosen("transaction_id")),
+        "an enhancement needs the tag's order id",
+    ),
+    Need(
+        "G10",
+        Ineligible.MISSING_FIELD,
+        any_of(_ENHANCING, HasChosen("transaction_id"), Has("gclid")),
+        "no resend would be safe",
+    ),
+    Need(
+        "G11",
+        Ineligible.NO_MATCH_KEY,
+        any_of(_ENHANCING, HAS_CLICK, _PERSON),
+        "neither click id nor usable e-mail or phone",
+    ),
+    Need(
+        "G11",
+        Ineligible.NO_MATCH_KEY,
+        any_of(_CLICKING, _PERSON, FULL_ADDRESS),
+        "no usable e-mail, phone or full address to enhance with",
+    ),
+    Need(
+        "G16",
+        Ineligible.CONFLICTING_IDS,
+        unless(_ENHANCING, Not(all_of(Has("gbraid"), Has("wbraid")))),
+        "gbraid and wbraid exclude each other: two clicks in one row",
+    ),
+    Need(
+        "G25",
+        Ineligible.CLICK_TOO_OLD,
+        any_of(_ENHANCING, FreshClick(), Not(HAS_CLICK), _people_sent()),
+        "only a click older than 90 days could be matched",
+    ),
+)
+
 ADS_API = Route(
     name="ads_api",
     title="Google Ads API",
@@ -83,6 +164,7 @@ ADS_API = Route(
         TRANSACTION_ID,
         CLICK_ID_POLICY,
         COUNTING,
+        MISSING_CONSENT,
         VALIDATE_ONLY,
         Setting(
             "adjustment_time",
@@ -105,6 +187,7 @@ ADS_API = Route(
         click_max_age=timedelta(days=90),
         click_min_age=timedelta(hours=6),
     ),
+    needs=_NEEDS,
     time=TimeFormat.ADS,
     fields=(
         FieldRule("partialFailure", "true", "yes", None, "false is refused"),
@@ -166,6 +249,7 @@ ADS_API = Route(
             Confidence.HIGH,
             "optional but recommended; the sample sets no adjustment time",
         ),
+        "settings.missing_consent": MISSING_CONSENT_SOURCE,
         "settings.adjustment_time": Source(
             f"{_DOCS}/reference/rpc/latest/ConversionAdjustment", _READ, Confidence.HIGH, "after the conversion's"
         ),
@@ -185,6 +269,12 @@ ADS_API = Route(
         "limits.enhancement": Source(_CLIENT, _BUILT, Confidence.HIGH, "CONVERSION_EXPIRED after 54 days"),
         "limits.enhancement_delivery": Source(
             f"{_DOCS}/docs/conversions/enhance-conversions", _READ, Confidence.HIGH, "within 24 hours"
+        ),
+        "needs": Source(
+            _CLIENT,
+            _BUILT,
+            Confidence.HIGH,
+            "and what limits, fields and consent are read from; G25: EXPIRED_EVENT; that a resend must be safe is ours",
         ),
         "fields": Source(_CLIENT, _BUILT, Confidence.HIGH, "v26 types"),
         "fields.address": Source(

@@ -1,10 +1,11 @@
 """Checks of rows that both of Google's routes make.
 
-Rule ids are those of the reference sheet: G errors, W warnings, A the Ads API's own. Ours are G23 (too old), G24
-(consent denied, the sheet's W12 made an error), W15 (key unusable), W16 (negative value), W17 (click id's shape),
-W18 (before its click), W19 (enhancement late), W20 and A09 (user data beside a braid: sent by the one route, left out
-by the other) and A10 (adjustment before its conversion). G15 and A04 warn only, since what they are about is left out
-and the rest is sent; W13 is an error where Google refuses the copies.
+Errors are the routes' needs, in `google.needs` and the specs. Rule ids are those of the reference sheet: G errors, W
+warnings, A the Ads API's own. Ours are G23 (too old), G24 (consent denied, the sheet's W12 made an error), G25 (only
+an expired click to match by), G26 (consent missing where that counts as denied), W15 (key unusable), W16 (negative
+value), W17 (click id's shape), W18 (before its click), W19 (enhancement late), W20 and A09 (user data beside a braid:
+sent by the one route, left out by the other) and A10 (adjustment before its conversion). G15 and A04 warn only, since
+what they are about is left out and the rest is sent; W13 is an error where Google refuses the copies.
 
 What only a finished body can break (unknown fields, too many destinations, another API's words, a cart) cannot happen
 here and has no check; nor has W10, since a digest does not show how its e-mail was written.
@@ -18,20 +19,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from capi_lab.identity import KEY_RULES
-from capi_lab.identity.digests import recognise
-from capi_lab.platforms.checks import Findings, age, bad_currency, bad_shape, bad_value, duplicates
-from capi_lab.platforms.google.identifiers import ADDRESS, CLICK_IDS, denied
+from capi_lab.platforms.checks import Findings, bad_shape, bad_value, duplicates
+from capi_lab.platforms.google.needs import ADDRESS, CLICK_IDS, SENT
 from capi_lab.platforms.google.spec import SPEC
 from capi_lab.platforms.route import Limits
 from capi_lab.platforms.rows import Rows
+from capi_lab.platforms.screen import is_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["check_clicks", "check_repeats", "check_rows", "full_address", "sent_time"]
-
-_SENT = ("email", "phone", *ADDRESS, "client_ip", "user_agent")
 
 
 def full_address(data: Rows) -> NDArray[np.bool_]:
@@ -39,26 +37,18 @@ def full_address(data: Rows) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.reduce([data.has_key(name) for name in ADDRESS]), dtype=bool)
 
 
-def check_rows(found: Findings, data: Rows, limits: Limits, chosen: Mapping[str, str], clock: pd.Timestamp) -> None:
-    """Check times, money, consent, ids and person of every row."""
-    old, ahead = age(data, limits, clock)
-    found.error("G08", ahead, "in the future by more than 60 s")
-    found.error("G23", old, f"older than {limits.max_age.days} days: no longer taken")
-    found.error("G18", bad_currency(data), "currency is no ISO-4217 code")
-    found.error("G18", data.has("value") & ~data.has("currency"), "a value without a currency")
+def check_rows(found: Findings, data: Rows, chosen: Mapping[str, str]) -> None:
+    """Look at value, ids and person of every row for what is suspicious or left out."""
     value = data.frame["value"].to_numpy(dtype="float64") if "value" in data.frame else np.zeros(len(data))
-    found.error("G19", np.isinf(value), "value is infinite")
     found.warn("W16", bad_value(data) & ~np.isinf(value), "value is negative: Google does not say what becomes of it")
-    found.error("G24", denied(data), "consent is denied: nothing about the person may be sent")
     transaction = data.series(chosen["transaction_id"])
     found.warn("W03", _matches(transaction, r"[0-9]+"), "transaction id of digits only: one account saw it refused")
     found.warn("W04", _matches(transaction, r".*@.*|\+[0-9]{7,15}"), "transaction id looks like an e-mail or phone")
-    for key in _SENT:
+    for key in SENT:
+        # One that is a digest is an error, G13.
         unusable = data.has(key) & ~data.has_key(key)
         if unusable.any():
-            digest = unusable & _digests(data, key)
-            found.error("G13", digest, f"{key} is a digest Google cannot use, or the digest of nothing")
-            found.warn("W15", unusable & ~digest, f"{key} is there but cannot be used as it is")
+            found.warn("W15", unusable & ~is_digest(data, key), f"{key} is there but cannot be used as it is")
     named = data.has_key("first_name") | data.has_key("last_name")
     found.warn("G15", named & ~full_address(data), "address is incomplete and left out: both names, country, postcode")
 
@@ -67,7 +57,6 @@ def check_clicks(found: Findings, data: Rows, limits: Limits, chosen: Mapping[st
     """Check click ids: which go together, how they look, how old they are."""
     gclid, gbraid, wbraid = (data.has(name) for name in CLICK_IDS)
     braid = (gbraid | wbraid) & ~gclid
-    found.error("G16", gbraid & wbraid, "gbraid and wbraid exclude each other: two clicks in one row")
     found.warn("W06", gclid & wbraid, "wbraid is left out beside the gclid")
     if chosen["counting"] == "ONE_PER_CLICK":
         found.warn("W08", braid, "gbraid and wbraid need an action that counts every conversion")
@@ -95,13 +84,6 @@ def check_repeats(found: Findings, data: Rows, chosen: Mapping[str, str], *, err
 def sent_time(data: Rows) -> pd.Series:
     """Return the conversions' times as both routes write them: without fractions of a second."""
     return data.series("event_time").dt.floor("s")
-
-
-def _digests(data: Rows, key: str) -> NDArray[np.bool_]:
-    """Say which values of a hashed key are some digest."""
-    if not KEY_RULES["google"][key].hashed:
-        return np.zeros(len(data), dtype=bool)
-    return np.array([text is not None and recognise(text) is not None for text in data.text(key)], dtype=bool)
 
 
 def _matches(series: pd.Series, pattern: str) -> NDArray[np.bool_]:

@@ -13,11 +13,13 @@ import pandas as pd
 from capi_lab.platforms.checks import Findings, utc
 from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address
 from capi_lab.platforms.google.codes import FIELD_WARNINGS
-from capi_lab.platforms.google.identifiers import CLICK_IDS, addresses, click_ids, people
+from capi_lab.platforms.google.identifiers import addresses, click_ids, people
+from capi_lab.platforms.google.needs import CLICK_IDS
 from capi_lab.platforms.google.replies import NOTHING_RECORDED, reasons, refused, rows_named, validated_only
 from capi_lab.platforms.google.spec import ACTION_SOURCES, SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, objects, require
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -60,23 +62,13 @@ class GoogleDataManager:
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
-        check_rows(found, data, limits, chosen, clock)
+        screen(found, data, self.route, chosen, clock)
+        check_rows(found, data, chosen)
         check_clicks(found, data, limits, chosen, clock)
         check_repeats(found, data, chosen, error=False)
-        source, web = data.series("action_source"), chosen["kind"] == "WEBPAGE"
-        found.error("G09", ~data.has("action_source"), "action_source is missing and will not be guessed")
-        if web:
-            found.error("G09", (source.notna() & (source != "web")).to_numpy(), "a WEBPAGE action takes web only")
-        no_id = ~data.has(chosen["transaction_id"])
-        if web:
-            found.error("G10", no_id, "no transaction id: it would be counted beside the tag's conversion")
-        else:
-            found.error("G10", no_id & ~data.has("gclid"), "neither transaction id nor gclid: no resend would be safe")
         click = np.logical_or.reduce([data.has(name) for name in CLICK_IDS])
         person = data.has_key("email") | data.has_key("phone") | full_address(data)
-        known = click | person
-        address_only = ~known & data.has_key("client_ip")
-        found.error("G11", ~known & ~address_only, "neither click id nor usable e-mail, phone or full address")
+        address_only = ~click & ~person & data.has_key("client_ip")
         found.warn("W09", address_only, "only an IP address: Google's pages disagree on whether that is enough")
         braid = click & ~data.has("gclid")
         message = "user identifiers beside a gbraid or wbraid: not forbidden here, but an older page of the Ads API did"

@@ -7,24 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from capi_lab.platforms.google.needs import ADDRESS, CLICK_IDS
 from capi_lab.platforms.rows import Rows, objects
-from capi_lab.words import Consent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ADDRESS", "CLICK_IDS", "addresses", "click_ids", "denied", "people", "withheld"]
-
-CLICK_IDS = ("gclid", "gbraid", "wbraid")
-"""Strongest first."""
-
-ADDRESS = ("first_name", "last_name", "country", "postal_code")
-"""Taken together or not at all."""
-
-
-def denied(data: Rows) -> NDArray[np.bool_]:
-    """Say whose data must not go to Google."""
-    return np.asarray(data.series("consent_ad_user_data") == Consent.DENIED, dtype=bool)
+__all__ = ["addresses", "click_ids", "people", "withheld"]
 
 
 def withheld(values: list[Any], rows: NDArray[np.bool_]) -> list[Any]:
@@ -60,7 +49,7 @@ def addresses(data: Rows, names: Mapping[str, str]) -> list[Any]:
     ----------
     data : Rows
     names : mapping
-        Each of `ADDRESS` to the route's field.
+        Each of `google.needs.ADDRESS` to the route's field.
     """
     parts = objects({names[name]: data.key(name) for name in ADDRESS}, len(data))
     return [one if len(one) == len(ADDRESS) else None for one in parts]

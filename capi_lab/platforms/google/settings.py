@@ -14,6 +14,8 @@ __all__ = [
     "COUNTING",
     "CUSTOMER_ID",
     "LOGIN_CUSTOMER_ID",
+    "MISSING_CONSENT",
+    "MISSING_CONSENT_SOURCE",
     "TRANSACTION_ID",
     "VALIDATE_ONLY",
 ]
@@ -40,6 +42,19 @@ COUNTING = Setting(
     "how the conversion action counts, as set in the account",
     r"MANY_PER_CLICK|ONE_PER_CLICK",
     default="MANY_PER_CLICK",
+)
+MISSING_CONSENT = Setting(
+    "missing_consent",
+    "account: the account's own default answers where a row from the EEA, the UK or Switzerland says nothing; "
+    "denied: nothing does, and Google does not process the row",
+    r"account|denied",
+    default="denied",
+)
+MISSING_CONSENT_SOURCE = Source(
+    "https://developers.google.com/data-manager/api/devguides/diagnostics",
+    date(2026, 11, 23),
+    Confidence.MEDIUM,
+    "UNKNOWN_CONSENT: row, request and account settings together gave nothing",
 )
 VALIDATE_ONLY = Setting(
     "validate_only", "Google checks the request and records nothing", r"true|false", default="false"

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.google.ads_spec import ADS_API
 from capi_lab.platforms.google.codes import DATA_MANAGER
+from capi_lab.platforms.google.needs import CONSENT_COUNTRIES, DATA_MANAGER_NEEDS
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
     ACTION_SOURCES_PAGE,
@@ -18,6 +19,8 @@ from capi_lab.platforms.google.settings import (
     COUNTING,
     CUSTOMER_ID,
     LOGIN_CUSTOMER_ID,
+    MISSING_CONSENT,
+    MISSING_CONSENT_SOURCE,
     TRANSACTION_ID,
     VALIDATE_ONLY,
 )
@@ -76,6 +79,7 @@ _DATA_MANAGER = Route(
         TRANSACTION_ID,
         CLICK_ID_POLICY,
         COUNTING,
+        MISSING_CONSENT,
         VALIDATE_ONLY,
     ),
     limits=Limits(
@@ -86,6 +90,7 @@ _DATA_MANAGER = Route(
         click_max_age=timedelta(days=90),
         click_min_age=timedelta(hours=6),
     ),
+    needs=DATA_MANAGER_NEEDS,
     time=TimeFormat.RFC3339,
     fields=(
         FieldRule(f"{_TO}.operatingAccount.accountType", "GOOGLE_ADS", "yes"),
@@ -158,6 +163,7 @@ _DATA_MANAGER = Route(
             Confidence.LOW,
             "gclid with gbraid: Google's guide through one uploader; a single id: most connectors",
         ),
+        "settings.missing_consent": MISSING_CONSENT_SOURCE,
         "settings.counting": Source(
             _CLIENT, _BUILT, Confidence.HIGH, "the action's own setting, readable as conversion_action.counting_type"
         ),
@@ -185,6 +191,15 @@ _DATA_MANAGER = Route(
             _READ,
             Confidence.LOW,
             "63 days for hashed user data without click id, by two senders; not enforced here",
+        ),
+        "needs": Source(
+            f"{_DOCS}/devguides/concepts/understand-errors",
+            _READ,
+            Confidence.HIGH,
+            "and what limits, fields and consent are read from; that a resend must be safe is ours",
+        ),
+        "needs.G25": Source(
+            _CLIENT, _BUILT, Confidence.ASSUMED, "EXPIRED_EVENT is the click's age; no window is published here"
         ),
         "fields": Source(_CLIENT, _BUILT, Confidence.HIGH, "required or not: one careful reading of the guides"),
         "fields.event_source": Source(
@@ -296,6 +311,7 @@ SPEC = PlatformSpec(
         ),
         words=MappingProxyType({"granted": "CONSENT_GRANTED", "denied": "CONSENT_DENIED"}),
         missing="denied, for people in the EEA: not processed, not reported",
+        missing_is_denied_in=CONSENT_COUNTRIES,
     ),
     windows=(AttributionWindow("click", timedelta(days=30), (), "1 to 90 days, by conversion action"),),
     routes=(_DATA_MANAGER, ADS_API),
@@ -320,6 +336,13 @@ SPEC = PlatformSpec(
         ),
         "consent": Source(
             "https://groups.google.com/g/adwords-api/c/mzNrs1rg6yI", _READ, Confidence.MEDIUM, "Google's support"
+        ),
+        "consent.missing_is_denied_in": Source(
+            "https://groups.google.com/g/adwords-api/c/mzNrs1rg6yI",
+            _READ,
+            Confidence.MEDIUM,
+            "the EEA; that the UK and Switzerland, which Google's consent policy names beside it, are treated alike "
+            "is assumed",
         ),
         "windows": Source(_CLIENT, _BUILT, Confidence.HIGH),
         "windows.end_inside": Source(_CLIENT, _BUILT, Confidence.ASSUMED, "not said: assumed inside"),

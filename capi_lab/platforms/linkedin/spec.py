@@ -10,10 +10,25 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.linkedin.codes import CODES
+from capi_lab.platforms.needs import (
+    NOT_DENIED,
+    ChosenSince,
+    Currency,
+    Has,
+    Impersonal,
+    Need,
+    Past,
+    Recent,
+    Usable,
+    ValueWithin,
+    all_of,
+    any_of,
+)
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import Assumption, AttributionWindow, ClickIdRule, ConsentRule, DedupRule, Keep
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
+from capi_lab.words import Ineligible
 
 __all__ = ["HASHED_NAMES_SINCE", "ID_TYPES", "SPEC", "VERSION_MONTHS"]
 
@@ -42,6 +57,32 @@ HASHED_NAMES_SINCE = "202609"
 VERSION_MONTHS = 11
 """A version older than this many months is about to be switched off: each lives a year."""
 
+_NEEDS = (
+    Need("L01", Ineligible.TOO_OLD, Recent(), "older than 90 days: the whole request would be refused"),
+    Need("L02", Ineligible.FUTURE_TIME, Past(), "in the future: the whole request would be refused"),
+    Need(
+        "L03",
+        Ineligible.NO_MATCH_KEY,
+        any_of(
+            Usable("email"),
+            Usable("client_ip"),
+            Has("li_fat_id"),
+            all_of(Usable("first_name"), Usable("last_name"), ChosenSince("version", HASHED_NAMES_SINCE)),
+            Usable("external_id"),
+        ),
+        "no identifier LinkedIn takes (it takes no phone)",
+    ),
+    Need("L04", Ineligible.BAD_FIELD, Currency(), "currency is no ISO-4217 code, which LinkedIn would not notice"),
+    Need("L05", Ineligible.BAD_FIELD, ValueWithin(0), "value is infinite or negative"),
+    Need("L06", Ineligible.CONSENT_DENIED, NOT_DENIED, "consent is denied"),
+    Need(
+        "L07",
+        Ineligible.PERSONAL_ID,
+        Impersonal("external_id"),
+        "external_id looks like an e-mail or phone, and goes in clear text",
+    ),
+)
+
 _CAPI = Route(
     name="capi",
     title="Conversions API",
@@ -58,6 +99,7 @@ _CAPI = Route(
         Setting("version", "API version, YYYYMM; each lives a year", r"\d{6}", default="202609"),
     ),
     limits=Limits(batch_rows=5000, max_age=timedelta(days=90), fresh=timedelta(days=1)),
+    needs=_NEEDS,
     time=TimeFormat.MILLISECONDS,
     fields=(
         FieldRule("elements[].conversion", "URN of the rule", "yes", None, "setting conversion_id"),
@@ -114,6 +156,12 @@ _CAPI = Route(
             "real time, within a day",
         ),
         "limits.future": Source(_API, date(2026, 8, 25), Confidence.MEDIUM, "a future time was measured to be refused"),
+        "needs": Source(
+            _SCHEMA,
+            date(2026, 3, 1),
+            Confidence.HIGH,
+            "and what limits, fields and consent are read from; how old a click may be is not published",
+        ),
         "fields": Source(
             _SCHEMA,
             date(2026, 3, 1),

@@ -14,12 +14,8 @@ import pandas as pd
 
 from capi_lab.platforms.checks import (
     Findings,
-    age,
-    bad_currency,
     bad_shape,
-    bad_value,
     duplicates,
-    looks_personal,
     none_of,
     not_fresh,
     utc,
@@ -27,6 +23,7 @@ from capi_lab.platforms.checks import (
 from capi_lab.platforms.linkedin.spec import HASHED_NAMES_SINCE, ID_TYPES, SPEC, VERSION_MONTHS
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -41,7 +38,6 @@ from capi_lab.platforms.wire import (
     safe_text,
     without_named,
 )
-from capi_lab.words import Consent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,24 +64,13 @@ class LinkedinCapi:
         return SPEC.route("capi")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules L01 to L07 are errors, L20 and on warnings."""
+        """Say what is wrong with each row; rules L01 to L07, the route's needs, are errors, L20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, clock = Rows.of(rows, SPEC), utc(now)
         found = Findings(data.ids)
         named = _both_names(data, chosen["version"])
         alone = none_of(data, ("email", "client_ip"), ("li_fat_id",)) & ~named
-        old, ahead = age(data, self.route.limits, clock)
-        found.error("L01", old, "older than 90 days: the whole request would be refused")
-        found.error("L02", ahead, "in the future: the whole request would be refused")
-        found.error("L03", alone & ~data.has_key("external_id"), "no identifier LinkedIn takes (it takes no phone)")
-        found.error("L04", bad_currency(data), "currency is no ISO-4217 code, which LinkedIn would not notice")
-        found.error("L05", bad_value(data), "value is infinite or negative")
-        found.error(
-            "L07",
-            looks_personal(data, "external_id"),
-            "external_id looks like an e-mail or phone, and goes in clear text",
-        )
-        found.error("L06", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
+        screen(found, data, self.route, chosen, clock)
         found.warn("L20", ~data.has("event_id"), "no event_id: a tag copy would be counted as well")
         repeated = duplicates(data, ("event_id",))
         found.warn("L21", repeated, "repeats the event id of an earlier row: one id, whatever the event, is one event")

@@ -8,7 +8,28 @@ from __future__ import annotations
 from datetime import date, timedelta
 from types import MappingProxyType
 
+from capi_lab.identity.rules import KEY_RULES
 from capi_lab.platforms.meta.codes import CODES
+from capi_lab.platforms.needs import (
+    NOT_DENIED,
+    WEB,
+    Condition,
+    Currency,
+    EventIs,
+    FreshClick,
+    Has,
+    Is,
+    Need,
+    Not,
+    Past,
+    Recent,
+    Url,
+    Usable,
+    ValueWithin,
+    Whole,
+    all_of,
+    any_of,
+)
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import (
     Assumption,
@@ -22,9 +43,9 @@ from capi_lab.platforms.rules import (
 )
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
-from capi_lab.words import Channel
+from capi_lab.words import Channel, Ineligible
 
-__all__ = ["ACTION_SOURCES", "SPEC", "TOO_BROAD"]
+__all__ = ["ACTION_SOURCES", "OWN_IDS", "SPEC", "TOO_BROAD"]
 
 _DOCS = "https://developers.facebook.com/documentation/ads-commerce/conversions-api"
 _READ = date(2026, 9, 12)
@@ -52,6 +73,67 @@ TOO_BROAD = (
     frozenset({"last_name", "gender"}),
 )
 """An event whose identifiers are only a subset of one of these is refused."""
+
+OWN_IDS = ("fbc", "fbp")
+"""Click and browser id: identifiers of the platform's own."""
+
+
+def _some(*ids: str, beside: frozenset[str] = frozenset()) -> Condition:
+    """Ask for one of these ids or of the match keys, other than those of ``beside``."""
+    keys = (Usable(key) for key in KEY_RULES["meta"] if key not in beside)
+    return any_of(*keys, *(Has(one) for one in ids))
+
+
+def _narrow(*ids: str) -> Condition:
+    """Ask for identifiers that not many people share."""
+    return all_of(*(_some(*ids, beside=group) for group in TOO_BROAD))
+
+
+_NEEDS = (
+    Need("M01", Ineligible.TOO_OLD, Recent(), "older than 7 days (62 for a store): the whole request would be refused"),
+    Need("M02", Ineligible.FUTURE_TIME, Past(), "in the future by more than 60 s"),
+    Need("M03", Ineligible.NO_MATCH_KEY, _some(*OWN_IDS), "no usable match key"),
+    Need(
+        "M04",
+        Ineligible.TOO_BROAD,
+        any_of(Not(_some(*OWN_IDS)), _narrow(*OWN_IDS)),
+        "identifiers are too broad: city, country, gender and the like only",
+    ),
+    Need(
+        "M05",
+        Ineligible.MISSING_FIELD,
+        any_of(Not(WEB), all_of(Url("page_url"), Usable("user_agent"))),
+        "website needs an absolute page_url and a user_agent",
+    ),
+    Need(
+        "M06",
+        Ineligible.MISSING_FIELD,
+        any_of(Not(EventIs(frozenset({"Purchase"}))), all_of(Has("value"), Has("currency"))),
+        "Purchase needs value and currency",
+    ),
+    Need("M07", Ineligible.BAD_FIELD, Currency(), "currency is no ISO-4217 code"),
+    Need("M08", Ineligible.BAD_FIELD, ValueWithin(0), "value is infinite or negative"),
+    Need(
+        "M09",
+        Ineligible.MALFORMED_ID,
+        any_of(Not(Has("fbc")), Whole("fbc")),
+        "fbc is malformed: the whole request would be refused",
+    ),
+    Need(
+        "M10",
+        Ineligible.WRONG_SOURCE,
+        Not(Is("action_source", frozenset({"app"}))),
+        "app events need app_data, which conversions do not hold",
+    ),
+    Need("M11", Ineligible.CONSENT_DENIED, NOT_DENIED, "consent is denied"),
+    Need("M12", Ineligible.WRONG_SOURCE, Has("action_source"), "action_source is missing and will not be guessed"),
+    Need(
+        "M13",
+        Ineligible.CLICK_TOO_OLD,
+        any_of(FreshClick(), Not(Has("fbc")), all_of(_some("fbp"), _narrow("fbp"))),
+        "only a click older than 90 days could be matched",
+    ),
+)
 
 _CAPI = Route(
     name="capi",
@@ -82,6 +164,7 @@ _CAPI = Route(
         click_max_age=timedelta(days=90),
         fresh=timedelta(hours=2),
     ),
+    needs=_NEEDS,
     time=TimeFormat.SECONDS,
     fields=(
         FieldRule("data[].event_name", "text", "yes", "event_name", "standard or custom; case matters for dedup"),
@@ -157,6 +240,18 @@ _CAPI = Route(
             _READ,
             Confidence.ASSUMED,
             "no tolerance is documented; 60 s is ours, for clocks that run ahead",
+        ),
+        "needs": Source(
+            _EVENT_PAGE,
+            _READ,
+            Confidence.HIGH,
+            "and what limits, fields, consent, click_ids and too_broad are read from",
+        ),
+        "needs.M13": Source(
+            f"{_DOCS}/parameters/fbp-and-fbc",
+            _READ,
+            Confidence.ASSUMED,
+            "it would be taken; that nothing can be matched follows from the 90 days",
         ),
         "fields": Source(_EVENT_PAGE, _READ, Confidence.HIGH, "and customer-information-parameters, custom-data"),
         "codes": Source(

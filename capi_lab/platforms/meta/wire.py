@@ -12,19 +12,14 @@ import pandas as pd
 
 from capi_lab.platforms.checks import (
     Findings,
-    age,
-    bad_currency,
     bad_shape,
-    bad_url,
-    bad_value,
     duplicates,
     looks_personal,
-    none_of,
     not_fresh,
     stale_click,
     utc,
 )
-from capi_lab.platforms.meta.spec import ACTION_SOURCES, SPEC, TOO_BROAD
+from capi_lab.platforms.meta.spec import ACTION_SOURCES, OWN_IDS, SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import (
     Rows,
@@ -36,6 +31,7 @@ from capi_lab.platforms.rows import (
     require,
     wrapped,
 )
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -50,7 +46,6 @@ from capi_lab.platforms.wire import (
     from_rule,
     retry_after,
 )
-from capi_lab.words import Consent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["MetaCapi"]
 
 _KEYS = tuple(key.source for key in SPEC.match_keys)
-_OWN_IDS = ("fbc", "fbp")
 
 
 class MetaCapi:
@@ -75,32 +69,11 @@ class MetaCapi:
         return SPEC.route("capi")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules M01 to M12 are errors, M20 and on warnings."""
+        """Say what is wrong with each row; rules M01 to M13, the route's needs, are errors, M20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
-        source, names = data.series("action_source"), pd.Series(data.event_names())
-        web = (source == "web").to_numpy()
-        old, ahead = age(data, limits, clock)
-        found.error("M01", old, "older than 7 days (62 for a store): the whole request would be refused")
-        found.error("M02", ahead, "in the future by more than 60 s")
-        found.error("M03", none_of(data, _KEYS, _OWN_IDS), "no usable match key")
-        found.error("M04", _too_broad(data), "identifiers are too broad: city, country, gender and the like only")
-        found.error(
-            "M05",
-            web & (~data.has("page_url") | bad_url(data, "page_url") | ~data.has_key("user_agent")),
-            "website needs an absolute page_url and a user_agent",
-        )
-        purchase = (names == "Purchase").to_numpy()
-        found.error("M06", purchase & ~(data.has("value") & data.has("currency")), "Purchase needs value and currency")
-        found.error("M07", bad_currency(data), "currency is no ISO-4217 code")
-        found.error("M08", bad_value(data), "value is infinite or negative")
-        found.error(
-            "M09", bad_shape(data, SPEC.click_id("fbc")), "fbc is malformed: the whole request would be refused"
-        )
-        found.error("M10", (source == "app").to_numpy(), "app events need app_data, which conversions do not hold")
-        found.error("M11", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
-        found.error("M12", ~data.has("action_source"), "action_source is missing and will not be guessed")
+        screen(found, data, self.route, chosen, clock)
         found.warn("M20", ~data.has("event_id"), "no event_id: a browser copy would be counted as well")
         found.warn("M21", _in_seconds(data), "fbc holds seconds where milliseconds belong")
         found.warn("M22", bad_shape(data, SPEC.click_id("fbp")), "fbp does not look like one")
@@ -147,7 +120,7 @@ class MetaCapi:
             values = data.key(key.source)
             # Digests go as lists, as in Meta's own samples: a person may have several.
             user[key.field] = wrapped(values) if key.hashed else values
-        user |= {name: data.text(name) for name in _OWN_IDS}
+        user |= {name: data.text(name) for name in OWN_IDS}
         contents = data.contents({"id": "id", "quantity": "quantity", "price": "item_price"})
         custom = {
             "value": data.numbers("value"),
@@ -220,17 +193,6 @@ def _regain(reply: Reply) -> float | None:
         minutes = [as_int(entry.get("estimated_time_to_regain_access")) for entry in entries]
         return max((60.0 * m for m in minutes if m is not None and 0 < m < 100_000), default=None)
     return None
-
-
-def _too_broad(data: Rows) -> NDArray[np.bool_]:
-    """Say which rows have identifiers, but only ones that many people share."""
-    has = {key: data.has_key(key) for key in _KEYS} | {name: data.has(name) for name in _OWN_IDS}
-    any_key = np.logical_or.reduce(list(has.values()))
-    broad = np.zeros(len(data), dtype=bool)
-    for group in TOO_BROAD:
-        others = [flags for key, flags in has.items() if key not in group]
-        broad |= any_key & ~np.logical_or.reduce(others)
-    return broad
 
 
 def _in_seconds(data: Rows) -> NDArray[np.bool_]:

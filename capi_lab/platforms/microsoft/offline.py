@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from capi_lab.platforms.checks import (
     Findings,
-    age,
-    bad_currency,
-    bad_value,
-    before_click,
-    none_of,
     stale_click,
     utc,
 )
 from capi_lab.platforms.microsoft.clickid import click_ids
 from capi_lab.platforms.microsoft.codes import NUMBER_OF
-from capi_lab.platforms.microsoft.offline_spec import MAX_VALUE
+from capi_lab.platforms.microsoft.offline_spec import HASHES
 from capi_lab.platforms.microsoft.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -39,14 +35,9 @@ from capi_lab.platforms.wire import (
     from_rule,
     safe_text,
 )
-from capi_lab.words import Consent
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["MicrosoftOffline"]
 
-_HASHES = ("email", "phone")
 _FAULT = frozenset({"Errors", "OperationErrors", "BatchErrors"})
 
 
@@ -64,29 +55,22 @@ class MicrosoftOffline:
         return SPEC.route("offline")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules O01 to O07 are errors, O20 and on warnings."""
-        checked_settings(self.route, settings)
+        """Say what is wrong with each row; rules O01 to O08, the route's needs, are errors, O20 and on warnings."""
+        chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         clicks = click_ids(data.text("msclkid"), dashed=False)
         clicked = np.array([one is not None for one in clicks], dtype=bool)
-        old, ahead = age(data, limits, clock)
-        found.error("O01", old, "older than 90 days")
-        found.error("O02", ahead, "in the future")
-        found.error("O03", ~clicked & none_of(data, _HASHES), "neither click id nor usable e-mail or phone")
-        found.error("O04", clicked & before_click(data), "earlier than its click: check the zones of both times")
-        found.error("O05", bad_currency(data), "currency is no ISO-4217 code")
-        found.error("O06", bad_value(data) | _too_large(data), "value is negative or above 999,999,999,999")
-        found.error("O07", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
+        screen(found, data, self.route, chosen, clock)
         found.warn("O20", ~clicked, "no click id: only a goal with enhanced conversions takes it")
         found.warn("O21", data.has("msclkid") & ~clicked, "msclkid is not a whole one and is left out")
         found.warn(
             "O22", clicked & stale_click(data, limits, clock), "the click is older than 90 days: nothing to match"
         )
         again = pd.DataFrame({"click": clicks, "time": data.times("event_time", self.route.time)})
-        again = again.assign(**{name: data.key(name) for name in _HASHES})
+        again = again.assign(**{name: data.key(name) for name in HASHES})
         found.warn("O23", again.duplicated(), "repeats click, time and hashes of an earlier row: counts once")
-        for name in _HASHES:
+        for name in HASHES:
             unusable = data.has(name) & ~data.has_key(name)
             found.warn("O24", unusable, f"{name} is there but cannot be used as it is")
         finer = [one != given for one, given in zip(_thousandths(data), data.numbers("value"), strict=True)]
@@ -221,7 +205,3 @@ def _for_row(row_id: str, found: list[Outcome]) -> Outcome:
 def _thousandths(data: Rows) -> list[float | None]:
     """Return values with the three decimals Microsoft takes."""
     return [None if value is None else round(value, 3) for value in data.numbers("value")]
-
-
-def _too_large(data: Rows) -> NDArray[np.bool_]:
-    return np.array([value is not None and value > MAX_VALUE for value in data.numbers("value")], dtype=bool)

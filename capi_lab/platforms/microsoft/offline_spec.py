@@ -5,12 +5,26 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from capi_lab.platforms.microsoft.codes import OFFLINE_CODES
+from capi_lab.platforms.needs import (
+    NOT_DENIED,
+    AfterClick,
+    Currency,
+    FreshClick,
+    Need,
+    Not,
+    Past,
+    Recent,
+    Usable,
+    ValueWithin,
+    Whole,
+    any_of,
+)
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import DedupRule
 from capi_lab.sources import Confidence, Source
-from capi_lab.words import Channel
+from capi_lab.words import Channel, Ineligible
 
-__all__ = ["MAX_VALUE", "OFFLINE"]
+__all__ = ["HASHES", "MAX_VALUE", "OFFLINE"]
 
 MAX_VALUE = 999_999_999_999
 """The largest value a conversion may have."""
@@ -22,6 +36,32 @@ _READ = date(2026, 8, 17)
 _ROW = "OfflineConversions[]"
 _APPLY = f"{_SERVICE}/applyofflineconversions?view=bingads-13"
 _REPORT = f"{_SERVICE}/offlineconversionunattributedreason?view=bingads-13"
+
+HASHES = ("email", "phone")
+"""The only match keys of this route."""
+
+_CLICK = Whole("msclkid")
+_PERSON = tuple(Usable(key) for key in HASHES)
+_NEEDS = (
+    Need("O01", Ineligible.TOO_OLD, Recent(), "older than 90 days"),
+    Need("O02", Ineligible.FUTURE_TIME, Past(), "in the future"),
+    Need("O03", Ineligible.NO_MATCH_KEY, any_of(_CLICK, *_PERSON), "neither click id nor usable e-mail or phone"),
+    Need(
+        "O04",
+        Ineligible.BEFORE_CLICK,
+        any_of(Not(_CLICK), AfterClick()),
+        "earlier than its click: check the zones of both times",
+    ),
+    Need("O05", Ineligible.BAD_FIELD, Currency(), "currency is no ISO-4217 code"),
+    Need("O06", Ineligible.BAD_FIELD, ValueWithin(0, MAX_VALUE), "value is negative or above 999,999,999,999"),
+    Need("O07", Ineligible.CONSENT_DENIED, NOT_DENIED, "consent is denied"),
+    Need(
+        "O08",
+        Ineligible.CLICK_TOO_OLD,
+        any_of(FreshClick(), Not(_CLICK), *_PERSON),
+        "only a click older than 90 days could be matched",
+    ),
+)
 
 OFFLINE = Route(
     name="offline",
@@ -41,6 +81,7 @@ OFFLINE = Route(
         Setting("customer_account_id", "ad account the uploads belong to, header CustomerAccountId", r"[0-9]{1,19}"),
     ),
     limits=Limits(batch_rows=1000, max_age=timedelta(days=90), click_max_age=timedelta(days=90)),
+    needs=_NEEDS,
     time=TimeFormat.ISO_UTC,
     fields=(
         FieldRule(f"{_ROW}.ConversionName", "text", "yes", None, "setting: the goal's name"),
@@ -76,6 +117,12 @@ OFFLINE = Route(
         ),
         "limits": Source(_APPLY, _READ, Confidence.HIGH, "1,000 items; 90 days before the upload, none in the future"),
         "limits.click_max_age": Source(_REPORT, _READ, Confidence.HIGH, "HistoricalClickDataExpired"),
+        "needs": Source(
+            _APPLY,
+            _READ,
+            Confidence.HIGH,
+            "and what limits, fields and max_value are read from; O08: HistoricalClickDataExpired",
+        ),
         "fields": Source(
             f"{_SERVICE}/offlineconversion?view=bingads-13",
             _READ,

@@ -12,13 +12,9 @@ import pandas as pd
 
 from capi_lab.platforms.checks import (
     Findings,
-    age,
-    bad_currency,
     bad_url,
-    bad_value,
     before_click,
     looks_personal,
-    none_of,
     stale_click,
     utc,
 )
@@ -27,6 +23,7 @@ from capi_lab.platforms.microsoft.spec import SPEC
 from capi_lab.platforms.microsoft.uet_spec import DETAILS_LISTED, USER_FIELDS
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -40,11 +37,9 @@ from capi_lab.platforms.wire import (
     from_rule,
     safe_text,
 )
-from capi_lab.words import Consent
 
 __all__ = ["MicrosoftUet"]
 
-_IDENTIFIERS = ("email", "phone", "external_id")
 _ITEM = {"id": "id", "name": "name", "quantity": "quantity", "price": "price"}
 _PLACE = re.compile(r"data\[([0-9]{1,9})\]", re.ASCII)
 _TRANSIENT = frozenset({408, 425, 429})
@@ -64,30 +59,17 @@ class MicrosoftUet:
         return SPEC.route("uet")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules U01 to U08 are errors, U20 and on warnings."""
+        """Say what is wrong with each row; rules U01 to U09, the route's needs, are errors, U20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         clicked = np.array([one is not None for one in click_ids(data.text("msclkid"), dashed=True)], dtype=bool)
-        old, ahead = age(data, limits, clock)
-        found.error("U01", old, "older than 7 days")
-        found.error("U02", ahead, "in the future")
-        found.error("U03", ~clicked & none_of(data, _IDENTIFIERS), "no click id, e-mail, phone or external_id")
-        found.error("U04", bad_url(data, "page_url"), "page_url is no absolute http or https URL")
-        found.error("U05", bad_currency(data), "currency is no ISO-4217 code")
-        found.error("U06", bad_value(data), "value is infinite or negative")
-        consent = data.series("consent_ad_user_data")
-        found.error(
-            "U08",
-            looks_personal(data, "external_id"),
-            "external_id looks like an e-mail or phone, and goes in clear text",
-        )
+        screen(found, data, self.route, chosen, clock)
         found.warn(
             "U28",
             looks_personal(data, "conversion_id"),
             "conversion_id looks like an e-mail or phone",
         )
-        found.error("U07", (consent == Consent.DENIED).to_numpy(), "consent is denied")
         found.warn("U20", ~data.has("event_id"), "no event_id: the tag's copy, or a resend, would be counted as well")
         found.warn("U21", data.has("msclkid") & ~clicked, "msclkid is not a whole one and is left out")
         found.warn("U22", clicked & stale_click(data, limits, clock), "the click is older than 90 days")

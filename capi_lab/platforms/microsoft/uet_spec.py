@@ -7,9 +7,26 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.microsoft.codes import UET_CODES
+from capi_lab.platforms.needs import (
+    NOT_DENIED,
+    Currency,
+    FreshClick,
+    Has,
+    Impersonal,
+    Need,
+    Not,
+    Past,
+    Recent,
+    Url,
+    Usable,
+    ValueWithin,
+    Whole,
+    any_of,
+)
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import DedupRule
 from capi_lab.sources import Confidence, Source
+from capi_lab.words import Ineligible
 
 __all__ = ["DETAILS_LISTED", "UET", "USER_FIELDS"]
 
@@ -30,6 +47,35 @@ USER_FIELDS: Mapping[str, str] = MappingProxyType(
 _GUIDE = "https://learn.microsoft.com/en-us/advertising/guides/uet-conversion-api-integration?view=bingads-13"
 _READ = date(2026, 8, 17)
 _USER, _CUSTOM = "data[].userData", "data[].customData"
+
+_CLICK = Whole("msclkid")
+_PERSON = tuple(Usable(key) for key in ("email", "phone", "external_id"))
+_NEEDS = (
+    Need("U01", Ineligible.TOO_OLD, Recent(), "older than 7 days"),
+    Need("U02", Ineligible.FUTURE_TIME, Past(), "in the future"),
+    Need("U03", Ineligible.NO_MATCH_KEY, any_of(_CLICK, *_PERSON), "no click id, e-mail, phone or external_id"),
+    Need(
+        "U04",
+        Ineligible.BAD_FIELD,
+        any_of(Not(Has("page_url")), Url("page_url")),
+        "page_url is no absolute http or https URL",
+    ),
+    Need("U05", Ineligible.BAD_FIELD, Currency(), "currency is no ISO-4217 code"),
+    Need("U06", Ineligible.BAD_FIELD, ValueWithin(0), "value is infinite or negative"),
+    Need("U07", Ineligible.CONSENT_DENIED, NOT_DENIED, "consent is denied"),
+    Need(
+        "U08",
+        Ineligible.PERSONAL_ID,
+        Impersonal("external_id"),
+        "external_id looks like an e-mail or phone, and goes in clear text",
+    ),
+    Need(
+        "U09",
+        Ineligible.CLICK_TOO_OLD,
+        any_of(FreshClick(), Not(_CLICK), *_PERSON),
+        "only a click older than 90 days could be matched",
+    ),
+)
 
 UET = Route(
     name="uet",
@@ -55,6 +101,7 @@ UET = Route(
         ),
     ),
     limits=Limits(batch_rows=1000, max_age=timedelta(days=7), click_max_age=timedelta(days=90)),
+    needs=_NEEDS,
     time=TimeFormat.SECONDS,
     fields=(
         FieldRule("data[].eventType", "custom", "yes", None, "pageLoad is the tag's business"),
@@ -103,6 +150,13 @@ UET = Route(
         "settings": Source(_GUIDE, _READ, Confidence.HIGH, "dataProvider belongs to the top level, not to the event"),
         "limits": Source(_GUIDE, _READ, Confidence.HIGH, "1,000 events, 7 days"),
         "limits.click_max_age": Source(_GUIDE, _READ, Confidence.HIGH, "keep msclkid for 90 days"),
+        "needs": Source(_GUIDE, _READ, Confidence.HIGH, "and what limits and fields are read from"),
+        "needs.U09": Source(
+            _GUIDE,
+            _READ,
+            Confidence.ASSUMED,
+            "it would be taken; that nothing can be matched follows from the 90 days",
+        ),
         "fields": Source(_GUIDE, _READ, Confidence.HIGH, "anonymousId is left out: it must equal the ID sync's vid"),
         "codes": Source(
             _GUIDE,

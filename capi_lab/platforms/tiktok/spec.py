@@ -9,6 +9,25 @@ from __future__ import annotations
 from datetime import date, timedelta
 from types import MappingProxyType
 
+from capi_lab.identity.rules import KEY_RULES
+from capi_lab.platforms.needs import (
+    NOT_DENIED,
+    Chosen,
+    Currency,
+    EventIs,
+    FreshClick,
+    Has,
+    Is,
+    Need,
+    Not,
+    Past,
+    Recent,
+    Url,
+    Usable,
+    ValueWithin,
+    all_of,
+    any_of,
+)
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import (
     AttributionWindow,
@@ -21,9 +40,9 @@ from capi_lab.platforms.rules import (
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.platforms.tiktok.codes import CODES
 from capi_lab.sources import Confidence, Source
-from capi_lab.words import Channel
+from capi_lab.words import Channel, Ineligible
 
-__all__ = ["ACTION_SOURCES", "CURRENCIES", "LISTS", "OFFLINE_KEYS", "SPEC"]
+__all__ = ["ACTION_SOURCES", "CURRENCIES", "LISTS", "OFFLINE_KEYS", "OWN_IDS", "SPEC"]
 
 _READ = date(2026, 11, 23)
 _PORTAL = "https://business-api.tiktok.com/portal/docs"
@@ -55,7 +74,76 @@ CURRENCIES = frozenset(
 )
 """Currencies on the endpoint's page; others are reported, not refused."""
 
+OWN_IDS = ("ttclid", "ttp")
+"""Click and browser id: identifiers of the platform's own."""
+
 _OFFLINE_AGE = timedelta(days=28)
+
+_EVENT_NAMES = MappingProxyType(
+    {
+        "add_payment_info": "AddPaymentInfo",
+        "add_to_cart": "AddToCart",
+        "add_to_wishlist": "AddToWishlist",
+        "application_approval": "ApplicationApproval",
+        "begin_checkout": "InitiateCheckout",
+        "contact": "Contact",
+        "customize_product": "CustomizeProduct",
+        "download": "Download",
+        "find_location": "FindLocation",
+        "lead": "Lead",
+        "purchase": "Purchase",
+        "schedule": "Schedule",
+        "search": "Search",
+        "sign_up": "CompleteRegistration",
+        "start_trial": "StartTrial",
+        "submit_application": "SubmitApplication",
+        "subscribe": "Subscribe",
+        "view_item": "ViewContent",
+    }
+)
+
+_WEB, _OFFLINE = Chosen("event_source", "web"), Chosen("event_source", "offline")
+_WEB_KEYS = tuple(Usable(key) for key in KEY_RULES["tiktok"])
+_NEEDS = (
+    Need("T01", Ineligible.TOO_OLD, Recent(), "older than 7 days (28 for offline events)"),
+    Need("T02", Ineligible.FUTURE_TIME, Past(), "in the future by more than 60 s"),
+    Need(
+        "T03",
+        Ineligible.NO_MATCH_KEY,
+        any_of(_OFFLINE, *_WEB_KEYS, *(Has(one) for one in OWN_IDS)),
+        "neither a usable match key nor ttclid or ttp",
+    ),
+    Need(
+        "T03",
+        Ineligible.NO_MATCH_KEY,
+        any_of(_WEB, *(Usable(key) for key in sorted(OFFLINE_KEYS))),
+        "offline needs a usable email or phone",
+    ),
+    Need("T04", Ineligible.MISSING_FIELD, any_of(_OFFLINE, Url("page_url")), "web needs an absolute page_url"),
+    Need(
+        "T05",
+        Ineligible.WRONG_SOURCE,
+        any_of(
+            *(all_of(Chosen("event_source", one), Is("action_source", ACTION_SOURCES[one])) for one in ACTION_SOURCES)
+        ),
+        "action_source is missing or does not fit the event_source",
+    ),
+    Need("T06", Ineligible.BAD_FIELD, Currency(), "currency is no ISO-4217 code"),
+    Need("T07", Ineligible.BAD_FIELD, ValueWithin(0), "value is infinite or negative"),
+    Need("T08", Ineligible.CONSENT_DENIED, NOT_DENIED, "consent is denied"),
+    Need(
+        "T09",
+        Ineligible.WRONG_EVENT,
+        any_of(_WEB, EventIs(frozenset(_EVENT_NAMES.values()))),
+        "offline takes TikTok's standard events only",
+    ),
+    Need(
+        "T10",
+        Ineligible.CLICK_TOO_OLD,
+        any_of(_OFFLINE, FreshClick(), Not(Has("ttclid")), *_WEB_KEYS, Has("ttp")),
+        "only a click older than 28 days could be matched",
+    ),
+)
 
 _EVENTS_API = Route(
     name="events_api",
@@ -86,6 +174,7 @@ _EVENTS_API = Route(
         click_max_age=timedelta(days=28),
         fresh=timedelta(hours=1),
     ),
+    needs=_NEEDS,
     time=TimeFormat.SECONDS,
     fields=(
         FieldRule("event_source", "web or offline", "yes", None, "setting"),
@@ -174,6 +263,18 @@ _EVENTS_API = Route(
             Confidence.MEDIUM,
             "valid for the click window set in Attribution Manager; the longest is 28 days",
         ),
+        "needs": Source(
+            _ENDPOINT,
+            _READ,
+            Confidence.HIGH,
+            "and what limits, fields, consent and action_sources are read from; offline keys and events: as fields",
+        ),
+        "needs.T10": Source(
+            f"{_HELP}/tiktok-click-id",
+            _READ,
+            Confidence.ASSUMED,
+            "it would be taken; that nothing can be matched follows from the 28 days",
+        ),
         "fields": Source(
             _ENDPOINT,
             _READ,
@@ -221,26 +322,7 @@ _EVENTS_API = Route(
 SPEC = PlatformSpec(
     name="tiktok",
     title="TikTok",
-    event_names={
-        "add_payment_info": "AddPaymentInfo",
-        "add_to_cart": "AddToCart",
-        "add_to_wishlist": "AddToWishlist",
-        "application_approval": "ApplicationApproval",
-        "begin_checkout": "InitiateCheckout",
-        "contact": "Contact",
-        "customize_product": "CustomizeProduct",
-        "download": "Download",
-        "find_location": "FindLocation",
-        "lead": "Lead",
-        "purchase": "Purchase",
-        "schedule": "Schedule",
-        "search": "Search",
-        "sign_up": "CompleteRegistration",
-        "start_trial": "StartTrial",
-        "submit_application": "SubmitApplication",
-        "subscribe": "Subscribe",
-        "view_item": "ViewContent",
-    },
+    event_names=_EVENT_NAMES,
     aliases={"CompletePayment": "purchase", "SubmitForm": "lead"},
     match_keys=match_keys(
         "tiktok",

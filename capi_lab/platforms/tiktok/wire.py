@@ -12,11 +12,8 @@ import pandas as pd
 
 from capi_lab.platforms.checks import (
     Findings,
-    age,
     bad_currency,
     bad_shape,
-    bad_url,
-    bad_value,
     duplicates,
     looks_personal,
     none_of,
@@ -26,8 +23,9 @@ from capi_lab.platforms.checks import (
 )
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects, wrapped
+from capi_lab.platforms.screen import screen
 from capi_lab.platforms.spec import PlatformSpec
-from capi_lab.platforms.tiktok.spec import ACTION_SOURCES, CURRENCIES, LISTS, OFFLINE_KEYS, SPEC
+from capi_lab.platforms.tiktok.spec import CURRENCIES, LISTS, OFFLINE_KEYS, OWN_IDS, SPEC
 from capi_lab.platforms.wire import (
     Outcome,
     Problem,
@@ -41,7 +39,6 @@ from capi_lab.platforms.wire import (
     safe_text,
     without_named,
 )
-from capi_lab.words import Consent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["TiktokEventsApi"]
 
 _KEYS = tuple(key.source for key in SPEC.match_keys)
-_OWN_IDS = ("ttclid", "ttp")
 _STANDARD = frozenset(SPEC.event_names.values())
 _ITEM = {"id": "content_id", "name": "content_name", "quantity": "quantity", "price": "price"}
 # "Batch.0.properties.contents.1.content_id": the first number is the event. Only at the head of a path, since the
@@ -71,31 +67,20 @@ class TiktokEventsApi:
         return SPEC.route("events_api")
 
     def validate(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, now: datetime) -> list[Problem]:
-        """Say what is wrong with each row; rules T01 to T09 are errors, T20 and on warnings."""
+        """Say what is wrong with each row; rules T01 to T10, the route's needs, are errors, T20 and on warnings."""
         chosen = checked_settings(self.route, settings)
         data, limits, clock = Rows.of(rows, SPEC), self.route.limits, utc(now)
         found = Findings(data.ids)
         web = chosen["event_source"] == "web"
         names = pd.Series(data.event_names(), index=data.frame.index, dtype="str")
         purchase, standard = (names == "Purchase").to_numpy(), names.isin(_STANDARD).to_numpy()
-        fits = data.series("action_source").isin(ACTION_SOURCES[chosen["event_source"]]).to_numpy()
-        old, ahead = age(data, limits, clock)
-        found.error("T01", old, "older than 7 days (28 for offline events)")
-        found.error("T02", ahead, "in the future by more than 60 s")
-        found.error("T05", ~fits, f"action_source is missing or does not fit event_source {chosen['event_source']}")
-        found.error("T06", bad_currency(data), "currency is no ISO-4217 code")
-        found.error("T07", bad_value(data), "value is infinite or negative")
-        found.error("T08", (data.series("consent_ad_user_data") == Consent.DENIED).to_numpy(), "consent is denied")
+        screen(found, data, self.route, chosen, clock)
         if web:
-            found.error("T03", none_of(data, _KEYS, _OWN_IDS), "neither a usable match key nor ttclid or ttp")
-            found.error("T04", ~data.has("page_url") | bad_url(data, "page_url"), "web needs an absolute page_url")
             found.warn("T30", ~standard, "no standard event: seen in reports and audiences, never optimised for")
             found.warn("T32", _thin(data), "only name, address, IP or user agent: too little to be matched by")
         else:
-            found.error("T03", none_of(data, sorted(OFFLINE_KEYS)), "offline needs a usable email or phone")
-            found.error("T09", ~standard, "offline takes TikTok's standard events only")
             others = [name for name in _KEYS if name not in OFFLINE_KEYS]
-            left_out = ~none_of(data, columns=[*others, *_OWN_IDS])
+            left_out = ~none_of(data, columns=[*others, *OWN_IDS])
             found.warn("T28", left_out, "offline takes email and phone: other keys and ids are left out")
         found.warn(
             "T20", ~data.has("event_id"), "no event_id: a browser copy counts too, unless ttp and 5 min tie them"
@@ -111,7 +96,7 @@ class TiktokEventsApi:
             found.warn("T25", data.has(key) & ~data.has_key(key), f"{key} is there but cannot be used as it is")
         if "test_event_code" in chosen:
             found.warn("T26", constant(True, len(data)), "test_event_code is set: shown under Test Events, not counted")
-        for name in _OWN_IDS:
+        for name in OWN_IDS:
             found.warn("T27", bad_shape(data, SPEC.click_id(name)), f"{name} was damaged on its way")
         unread = np.array([lines is None for lines in data.contents(_ITEM)], dtype=bool)
         found.warn("T29", data.has("items") & unread, "items hold no line with an id: contents are left out")
@@ -144,7 +129,7 @@ class TiktokEventsApi:
                 user[key.field] = wrapped(values) if key.source in LISTS else values
         page: dict[str, list[Any]] = {}
         if web:
-            user |= {name: data.text(name) for name in _OWN_IDS}
+            user |= {name: data.text(name) for name in OWN_IDS}
             page = {"url": data.text("page_url"), "referrer": data.text("referrer_url")}
         contents = data.contents(_ITEM)
         properties = {
@@ -198,6 +183,6 @@ class TiktokEventsApi:
 
 def _thin(data: Rows) -> NDArray[np.bool_]:
     """Say which rows have a key, but none of those TikTok lists as what it matches by."""
-    enough = ~none_of(data, ("email", "phone", "external_id"), _OWN_IDS)
+    enough = ~none_of(data, ("email", "phone", "external_id"), OWN_IDS)
     enough |= data.has_key("client_ip") & data.has_key("user_agent")
     return ~none_of(data, _KEYS) & ~enough
