@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from capi_lab.identity.text import fold
 
-__all__ = ["REGION_CODES", "country_code"]
+__all__ = ["REGION_CODES", "country_code", "spellings"]
 
 # alpha-2, alpha-3, then names: the English short name first, other common spellings after a bar.
 _COUNTRIES = """
@@ -303,6 +303,24 @@ _COUNTRY_BY_NAME = _by_name()
 
 REGION_CODES: Mapping[str, Mapping[str, str]] = MappingProxyType({"US": _codes(_US), "CA": _codes(_CA)})
 """Country to (folded name or code to the code in lower case)."""
+
+
+@cache
+def spellings(codes: frozenset[str] | None = None) -> frozenset[str]:
+    """Return how these countries (alpha-2; None: all) are written: lower case, without ASCII blanks and punctuation.
+
+    Accented names are there with and without their accents.
+    """
+    found = {name for name, code in _COUNTRY_BY_NAME.items() if codes is None or code in codes}
+    for line in filter(None, _COUNTRIES.split("\n")):
+        alpha2, _, spelled = line.split(" ", 2)
+        if codes is None or alpha2 in codes:
+            found |= {_bare(name) for name in spelled.split("|")}
+    return frozenset(found)
+
+
+def _bare(name: str) -> str:
+    return "".join(ch for ch in name.lower() if not ch.isascii() or ch.isalnum())
 
 
 @lru_cache(maxsize=4096)

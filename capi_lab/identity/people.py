@@ -13,6 +13,7 @@ from datetime import date
 from capi_lab.identity.text import drop_blanks, drop_marks, has_blanks, lower, squeeze, trim
 
 __all__ = [
+    "GENDER_WORDS",
     "birth_date_compact",
     "email_google",
     "email_google_dots_only",
@@ -56,7 +57,7 @@ _GENDERS = {
         "man",
     ),
 }
-_INITIAL = {word: initial for initial, words in _GENDERS.items() for word in words}
+GENDER_WORDS = {word: initial for initial, words in _GENDERS.items() for word in words}
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[T ].*)?", re.DOTALL | re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
 
@@ -137,7 +138,7 @@ def name_verbatim(text: str, country: str | None = None) -> str | None:
 
 def gender_initial(text: str, country: str | None = None) -> str | None:
     """Return ``f`` or ``m``; None for everything the platform has no letter for."""
-    return _INITIAL.get(drop_marks(text).lower().rstrip("."))
+    return GENDER_WORDS.get(drop_marks(text).lower().rstrip("."))
 
 
 def birth_date_compact(text: str, country: str | None = None) -> str | None:

@@ -13,6 +13,7 @@ from capi_lab.identity.geography import REGION_CODES, country_code
 from capi_lab.identity.text import drop_blanks, drop_marks, fold, lower, squeeze, trim
 
 __all__ = [
+    "NOT_PUBLIC",
     "city_ascii",
     "city_bare",
     "country_alpha2",
@@ -39,7 +40,7 @@ _ZIP = re.compile(r"(\d{5})(?:\d{4})?", re.ASCII)
 _V4_WITH_PORT = re.compile(r"([\d.]+):\d+", re.ASCII)
 _V6_IN_BRACKETS = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
 # Written out: `ipaddress.is_private` also counts the ranges set aside for documentation and tests.
-_NOT_PUBLIC = tuple(
+NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -152,7 +153,7 @@ def ip_public(text: str, country: str | None = None) -> str | None:
         if address.scope_id is not None:
             return None
         address = address.ipv4_mapped or address
-    return None if any(address in network for network in _NOT_PUBLIC) else str(address)
+    return None if any(address in network for network in NOT_PUBLIC) else str(address)
 
 
 def ip_public_v4(text: str, country: str | None = None) -> str | None:

@@ -6,6 +6,9 @@ import re
 import unicodedata
 
 __all__ = [
+    "EDGE",
+    "PLACEHOLDERS",
+    "SIGNS",
     "clean",
     "drop_marks",
     "fold",
@@ -18,16 +21,16 @@ __all__ = [
 
 # Exports prepend a byte order mark and web forms zero-width blanks; neither is part of anybody's name.
 _ZERO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-_EDGE = (
+EDGE = (
     "".join(
         ch for ch in map(chr, range(0x3001)) if ch.isspace() or unicodedata.category(ch) in {"Cc", "Zl", "Zp", "Zs"}
     )
     + _ZERO_WIDTH
 )
-_BLANK = re.compile(f"[{re.escape(_EDGE)}]+")
+_BLANK = re.compile(f"[{re.escape(EDGE)}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Signs that are no punctuation to Unicode but are to the platforms' own libraries.
-_SIGNS = frozenset("`~^|$+<=>")
+SIGNS = frozenset("`~^|$+<=>")
 _UNRESOLVED = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 PLACEHOLDERS = frozenset(
@@ -41,7 +44,7 @@ PLACEHOLDERS = frozenset(
 
 def trim(text: str) -> str:
     """Cut white space, control characters and zero-width blanks from both ends."""
-    return text.strip(_EDGE)
+    return text.strip(EDGE)
 
 
 def lower(text: str) -> str:
@@ -80,7 +83,7 @@ def has_blanks(text: str) -> bool:
 def squeeze(text: str, *, symbols: bool = False) -> str:
     """Remove white space and punctuation; with ``symbols`` every other sign too. Letters, marks and digits stay."""
     dropped = "PS" if symbols else "P"
-    kept = [ch for ch in drop_blanks(text) if ch not in _SIGNS and unicodedata.category(ch)[0] not in dropped]
+    kept = [ch for ch in drop_blanks(text) if ch not in SIGNS and unicodedata.category(ch)[0] not in dropped]
     return unicodedata.normalize("NFC", "".join(kept))
 
 

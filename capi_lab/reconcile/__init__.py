@@ -5,6 +5,7 @@ from capi_lab.reconcile.candidates import LinkCandidates, link_candidates
 from capi_lab.reconcile.clock import ClockFinding, ClockFindings, clock_findings
 from capi_lab.reconcile.correct import correct_clock
 from capi_lab.reconcile.dedup import dedup, dedup_readings
+from capi_lab.reconcile.eligible import eligibility, eligible
 from capi_lab.reconcile.reconciled import Reconciled, reconcile
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "correct_clock",
     "dedup",
     "dedup_readings",
+    "eligibility",
+    "eligible",
     "link_candidates",
     "one_per_click",
     "reconcile",
