@@ -65,7 +65,7 @@ def attribute(
         A column of ``on`` is missing or no text; nothing could tie the tables; a window is not positive, or not known
         for a platform in ``clicks``.
     UnknownNameError
-        ``platform`` is neither known nor in ``clicks``.
+        ``platform``, or one named in ``window``, is neither known nor in ``clicks``.
 
     Notes
     -----
@@ -195,9 +195,13 @@ def _claims(
     keys = _keys(left, right, on)
     kinds = to_frame(right.select("platform", "param").distinct())
     params = kinds.sort_values(["platform", "param"]).groupby("platform")["param"].agg(list).to_dict()
+    if isinstance(window, Mapping):
+        for name in window:
+            if name not in PLATFORMS and name not in params:
+                raise UnknownNameError("platform of window=", name, PLATFORMS)
     if platform is not None:
         if platform not in PLATFORMS and platform not in params:
-            raise UnknownNameError("platform", platform, {*PLATFORMS, *params})
+            raise UnknownNameError("platform", platform, PLATFORMS)
         params = {name: found for name, found in params.items() if name == platform}
     claims = [
         claim(name, found, _window(name, window), left.columns, end_inside=end_inside)

@@ -360,6 +360,8 @@ def test_bad_questions_are_refused(shop) -> None:
     conversions, clicks = shop
     with pytest.raises(UnknownNameError, match="platform"):
         cl.attribute(conversions, clicks, platform="gogle")
+    with pytest.raises(UnknownNameError, match="window="):
+        cl.attribute(conversions, clicks, window={"gogle": timedelta(days=3)})
     with pytest.raises(UnknownNameError, match="credit model"):
         cl.touches(conversions, clicks, model="middle")
     for window in (timedelta(0), 7):
