@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame, find_in_pairs
+from capi_lab.load.parquet import Repeat
 from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
     from capi_lab.load.result import Intake, Loaded
 
-__all__ = ["add_click_ids", "as_clicks", "ids_from_pairs"]
+__all__ = ["SAME_VISITORS_CLICK", "add_click_ids", "as_clicks", "ids_from_pairs"]
+
+SAME_VISITORS_CLICK = Repeat(
+    ("param", "click_id", "visitor_id"),
+    LoadDrop.REPEATED_CLICK,
+    time="click_time",
+    seconds=1e9,  # longer than any log: for ever
+    order="click_row_id",
+)
+"""The same id of the same browser again is a reload, over files and parts as inside of one."""
 
 _NETWORKS = {name.lower(): network for name, network in URL_PARAMETERS.items()}
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capi_lab.load.clicks import add_click_ids, as_clicks
+from capi_lab.load.clicks import SAME_VISITORS_CLICK, add_click_ids, as_clicks
 from capi_lab.load.files import (
+    Part,
+    Paths,
+    Source,
     is_parquet,
     looks_like_json,
     read_csv,
@@ -19,6 +22,7 @@ from capi_lab.load.files import (
     read_parquet,
     require_columns,
 )
+from capi_lab.load.gather import gather
 from capi_lab.load.records import Cells, Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -79,15 +83,17 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
     return _as_events(intake)
 
 
-def ga4_clicks(path: str | Path, *, tz: str | None = None) -> Loaded:
+def ga4_clicks(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
     """Read the ad clicks in a GA4 export.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence
         As for `ga4_bigquery` or `ga4_fivetran`; which one it is, the file tells.
     tz : str, optional
         As for `ga4_fivetran`; the BigQuery export is in UTC.
+    to : str or Path, optional
+        Write the rows to this Parquet file instead of holding them.
 
     Returns
     -------
@@ -110,6 +116,13 @@ def ga4_clicks(path: str | Path, *, tz: str | None = None) -> Loaded:
     landing page sent no event; ids cut off with a URL of 1,000 characters; address and user agent; the click ids
     of sites that redact URLs. Where consent was denied there is no client id, and each id counts once.
     """
+    # Earlier rows of an event are the same event (duplicate_row), whichever file they are in.
+    return gather(
+        path, lambda part: _clicks(part, tz), to=to, repeated=LoadDrop.DUPLICATE_ROW, also=(SAME_VISITORS_CLICK,)
+    )
+
+
+def _clicks(path: Part, tz: str | None) -> Loaded:
     bigquery = is_parquet(path) or looks_like_json(path)
     intake = _bigquery(path, tz) if bigquery else _fivetran(path, tz)
     frame = intake.frame
@@ -119,15 +132,17 @@ def ga4_clicks(path: str | Path, *, tz: str | None = None) -> Loaded:
     return as_clicks(intake, same=["visitor_id"], columns=ids)
 
 
-def ga4_fivetran(path: str | Path, *, tz: str | None = None) -> Loaded:
+def ga4_fivetran(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
     """Read Fivetran's flat copy of the GA4 export as events of the ``pixel`` channel.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence
         CSV of ``ga4_export.event``. A header name that occurs twice is read once, the first time.
     tz : str, optional
         Zone of ``timestamp``, if the warehouse wrote it without one (Fivetran loads UTC: then ``tz="UTC"``).
+    to : str or Path, optional
+        Write the rows to this Parquet file instead of holding them.
 
     Returns
     -------
@@ -148,10 +163,10 @@ def ga4_fivetran(path: str | Path, *, tz: str | None = None) -> Loaded:
     Cannot be known: what `ga4_bigquery` cannot tell, and parameters that were not chosen as ``param_`` columns.
     Rows of the intraday table are incomplete; they are kept and counted in the notes.
     """
-    return _as_events(_fivetran(path, tz))
+    return gather(path, lambda part: _as_events(_fivetran(part, tz)), to=to, repeated=LoadDrop.DUPLICATE_ROW)
 
 
-def _bigquery(path: str | Path, tz: str | None) -> Intake:
+def _bigquery(path: Source, tz: str | None) -> Intake:
     if is_parquet(path):
         objects, unparsable = read_parquet(path).to_pylist(), 0
     else:
@@ -165,10 +180,10 @@ def _bigquery(path: str | Path, tz: str | None) -> Intake:
     return _identified(intake, tz="UTC", column="event_timestamp")
 
 
-def _fivetran(path: str | Path, tz: str | None) -> Intake:
+def _fivetran(path: Part, tz: str | None) -> Intake:
     raw = read_csv(path)
     require_columns(raw, ["name", "timestamp"], path, hint="is it Fivetran's ga4_export.event?")
-    intake = Intake(Path(path).name, "GA4 export by Fivetran (CSV)", raw)
+    intake = Intake(path.name, "GA4 export by Fivetran (CSV)", raw)
     cells = Cells(raw)
     intake.frame = _flat_columns(cells)
     # A second column of a name is read as 'name.1'.

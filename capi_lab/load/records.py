@@ -50,9 +50,11 @@ class Records:
             raise LoadError(f"'{self.name}' has no field {', '.join(map(repr, absent))}: is it {self.format}?")
 
     def intake(self) -> Intake:
-        """Open the account: one row per object."""
+        """Open the account: one row per object. A file that holds other things only is refused."""
         import pandas as pd
 
+        if self.unparsable and not self.objects:
+            raise LoadError(f"'{self.name}' holds no object: is it {self.format}?")
         rows = pd.DataFrame(index=pd.RangeIndex(len(self.objects)))
         return Intake(self.name, self.format, rows, unparsable=self.unparsable)
 
@@ -92,9 +94,15 @@ class Cells:
         self.frame = frame
         self._folded = {str(name).strip().lower(): name for name in reversed(frame.columns)}
 
-    def has(self, name: str) -> bool:
-        """Say whether there is such a column."""
-        return name in self.frame or name.lower() in self._folded
+    def has(self, *names: str) -> bool:
+        """Say whether there is a column of one of these names."""
+        return any(name in self.frame or name.lower() in self._folded for name in names)
+
+    def lacks(self, *names: str) -> bool:
+        """Say whether no row has a value under ``names``; where there are no rows, whether the columns are absent."""
+        if len(self.frame):
+            return bool(self.col(*names).isna().all())
+        return len(self.frame.columns) > 0 and not self.has(*names)
 
     def col(self, *names: str) -> pd.Series:
         """Return the first value among the columns called ``names``; placeholders and absent columns are missing."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from capi_lab.errors import LoadError, UnknownNameError
 from capi_lab.load.addresses import bots, client_addresses
-from capi_lab.load.clicks import add_click_ids, as_clicks
+from capi_lab.load.clicks import SAME_VISITORS_CLICK, add_click_ids, as_clicks
+from capi_lab.load.files import Part, Paths
+from capi_lab.load.gather import gather
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import currency_codes, event_times, money, pick, repeats
@@ -36,12 +38,14 @@ _FROM_SERVER = frozenset({"server", "sources"})
 _CLICK_PROPERTIES = ("gclid", "gbraid", "wbraid", "fbclid", "fbc", "fbp", "ttclid", "ttp", "msclkid", "li_fat_id")
 
 
-def segment_tracks(path: str | Path, *, tz: str | None = None, channel: str = "pixel") -> Loaded:
+def segment_tracks(
+    path: Paths, *, tz: str | None = None, channel: str = "pixel", to: str | Path | None = None
+) -> Loaded:
     """Read ``track`` calls as events.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence
         JSON of calls (lines or a list), or the warehouse's ``tracks`` or one event's table as CSV, flat JSON or
         Parquet.
     tz : None
@@ -49,6 +53,8 @@ def segment_tracks(path: str | Path, *, tz: str | None = None, channel: str = "p
     channel : str
         ``pixel`` or ``capi``: for calls that do not say where they were made. Those that do (RudderStack's
         ``channel``, the library's name) keep what they say.
+    to : str or Path, optional
+        Write the rows to this Parquet file instead of holding them.
 
     Returns
     -------
@@ -71,14 +77,18 @@ def segment_tracks(path: str | Path, *, tz: str | None = None, channel: str = "p
     Cannot be known: the person's address and agent on calls made by a server that did not pass them (the
     library's own are left missing and counted); click ids, unless the page's URL had them; consent.
     """
-    import pandas as pd
-
     if channel not in list(Channel):
         raise UnknownNameError("channel", channel, list(Channel))
+    return gather(path, lambda part: _tracks(part, tz, channel), split="json", to=to)
+
+
+def _tracks(path: Part, tz: str | None, channel: str) -> Loaded:
+    import pandas as pd
+
     field, intake = _calls(path, tz, "tracks")
     name = pick(field("event_text"), field("event"))
-    if name.isna().all():
-        raise LoadError(f"'{Path(path).name}' has no event name: page calls are read by segment_pages")
+    if len(name) and (name.isna() & intake.frame["_type"].isna()).all():
+        raise LoadError(f"'{path.name}' has no event name: page calls are read by segment_pages")
     total, revenue, plain = (field(f"properties.{one}") for one in ("total", "revenue", "value"))
     library = pick(field("context.library.name"), field("context.userAgent"))
     said = field("channel").str.lower()
@@ -114,18 +124,20 @@ def segment_tracks(path: str | Path, *, tz: str | None = None, channel: str = "p
     return intake.loaded(EVENTS, frame[keep])
 
 
-def segment_pages(path: str | Path, *, tz: str | None = None, kind: str = "visits") -> Loaded:
+def segment_pages(path: Paths, *, tz: str | None = None, kind: str = "visits", to: str | Path | None = None) -> Loaded:
     """Read ``page`` calls as visits or clicks.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence
         JSON of calls (lines or a list), or the warehouse's ``pages`` table as CSV, flat JSON or Parquet.
     tz : None
         Not needed: offsets are written, and the warehouse's naive times are UTC.
     kind : str
         ``"visits"``: one row per page view. ``"clicks"``: one row per click id that arrived; the same id of the
         same anonymous id again is the same click.
+    to : str or Path, optional
+        Write the rows to this Parquet file instead of holding them.
 
     Returns
     -------
@@ -145,6 +157,11 @@ def segment_pages(path: str | Path, *, tz: str | None = None, kind: str = "visit
     """
     if kind not in ("visits", "clicks"):
         raise UnknownNameError("kind of page table", kind, ["visits", "clicks"])
+    also = (SAME_VISITORS_CLICK,) if kind == "clicks" else ()
+    return gather(path, lambda part: _pages(part, tz, kind), split="json", to=to, also=also)
+
+
+def _pages(path: Part, tz: str | None, kind: str) -> Loaded:
     field, intake = _calls(path, tz, "pages")
     url = pick(field("properties.url"), field("context.page.url"))
     search = pick(field("properties.search"), field("context.page.search"))
@@ -163,7 +180,7 @@ def segment_pages(path: str | Path, *, tz: str | None = None, kind: str = "visit
     return intake.loaded(VISITS, frame[keep])
 
 
-def _calls(path: str | Path, tz: str | None, table: str) -> tuple[Field, Intake]:
+def _calls(path: Part, tz: str | None, table: str) -> tuple[Field, Intake]:
     """Open a file of either shape; a field is asked for by its path in the JSON call."""
     format_ = f"Segment {table}"
     source = read_any(path, format_, under=("batch",))
@@ -175,9 +192,12 @@ def _calls(path: str | Path, tz: str | None, table: str) -> tuple[Field, Intake]
         cells, intake = source
     field: Field = _nested(source) if cells is None and isinstance(source, Records) else _flattened(cells)
     ids, times = field("messageId"), pick(field("timestamp"), field("originalTimestamp"))
-    if ids.isna().all() or times.isna().all():
+    lacking = len(ids) > 0 and (ids.isna().all() or times.isna().all())
+    if lacking or (
+        cells is not None and (cells.lacks("id", "message_id") or cells.lacks("timestamp", "original_timestamp"))
+    ):
         raise LoadError(
-            f"'{Path(path).name}' has no message id or no timestamp: is it {format_} (calls as JSON, or a table)?"
+            f"'{path.name}' has no message id or no timestamp: is it {format_} (calls as JSON, or a table)?"
         )
     if tz is not None:
         intake.note("tz= was not needed: the warehouse's naive times are UTC")

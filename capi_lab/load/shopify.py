@@ -1,6 +1,7 @@
-"""Shopify orders: Admin REST JSON and the orders-export CSV.
+"""Shopify orders: Admin REST and GraphQL JSON, and the orders-export CSV.
 
-Format: the legacy Admin REST order resource and the 79-column export of the admin, read 2026-11-23.
+Format: the legacy Admin REST order resource, the ``Order`` of the GraphQL Admin API (queries and bulk operations) and
+the 79-column export of the admin, read 2026-11-23.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
 from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.shopify_graphql import from_graphql, graphql_orders
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -50,8 +52,9 @@ def shopify_orders(
     Parameters
     ----------
     path : str or Path
-        Admin REST JSON (``{"orders": [...]}``, a list, one order, or JSON lines) or the orders-export CSV.
-        Any subset of the export's columns in any order will do.
+        Admin REST JSON (``{"orders": [...]}``, a list, one order, or JSON lines), GraphQL JSON (an answer to a
+        query, or a bulk operation's JSON lines) or the orders-export CSV. Which it is, the file tells; any
+        subset of fields in any order will do.
     tz : str, optional
         Only for files whose times lost their offset; Shopify writes one.
     conversion_id : str
@@ -78,18 +81,25 @@ def shopify_orders(
     -----
     Cannot be known from this file: visits without consent, and which ad network's pixel fired. The CSV
     has no landing page, address or user agent and no test flag. The landing page is that of the
-    checkout's session, not of the first touch.
+    checkout's session, not of the first touch. GraphQL tells no user agent, and no landing page where
+    ``customerJourneySummary`` was not asked for or is not ``ready`` yet.
     """
     if conversion_id not in ("id", "name"):
         raise UnknownNameError("value of conversion_id=", conversion_id, ["id", "name"])
     kept_sources = [sources] if isinstance(sources, str) else sources
     if looks_like_json(path):
         objects, unparsable = read_json_records(path, under=("orders", "order"))
-        intake, ids = _from_rest(Records(objects, unparsable, path, "Shopify Admin REST orders"))
+        nodes = graphql_orders(objects)
+        if nodes is not None:
+            intake, ids = from_graphql(Records(nodes, unparsable, path, "Shopify GraphQL orders"))
+        else:
+            intake, ids = _from_rest(Records(objects, unparsable, path, "Shopify Admin REST orders"))
     else:
         intake, ids = _from_export(path)
     frame = intake.frame
-    intake.drop(frame["_test"], LoadDrop.TEST_ORDER)
+    if "_child" in frame:
+        intake.drop(frame["_child"], LoadDrop.CONTINUATION_LINE)
+    intake.drop(intake.frame["_test"], LoadDrop.TEST_ORDER)
     intake.drop(intake.frame["_cancelled"].notna(), LoadDrop.CANCELLED)
     status = intake.frame["_status"].str.lower()
     intake.drop(status.notna() & ~status.isin(_PAID), LoadDrop.NOT_PAID)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import UnknownNameError
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
-from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
+from capi_lab.load.files import Part, Paths, looks_like_json, read_csv, read_json_records, require_columns
+from capi_lab.load.gather import gather
 from capi_lab.load.records import Cells, Records
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -52,12 +53,14 @@ _PAID = {
 _OPENED_ONLY = "{n} payments are known by their intent or session alone: the time is when it was opened, not paid"
 
 
-def stripe_payments(path: str | Path, *, tz: str | None = None, conversion_id: str = "payment") -> Loaded:
+def stripe_payments(
+    path: Paths, *, tz: str | None = None, conversion_id: str = "payment", to: str | Path | None = None
+) -> Loaded:
     """Read Stripe payments as the ledger.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence
         JSON of API objects (a list, ``{"data": [...]}``, one object, objects by name, JSON lines) or of webhook
         events around them; or the Dashboard's payments CSV.
     tz : str, optional
@@ -66,6 +69,8 @@ def stripe_payments(path: str | Path, *, tz: str | None = None, conversion_id: s
         ``"payment"``: the payment intent, else the object's own id. Take what your pixel sends:
         ``"client_reference_id"``, or ``"metadata.NAME"`` for what the site wrote there. The payment's own id
         is kept as ``payment_id``.
+    to : str or Path, optional
+        Write the rows to this Parquet file instead of holding them.
 
     Returns
     -------
@@ -95,6 +100,10 @@ def stripe_payments(path: str | Path, *, tz: str | None = None, conversion_id: s
         raise UnknownNameError(
             "value of conversion_id=", conversion_id, ["payment", "client_reference_id", "metadata.NAME"]
         )
+    return gather(path, lambda part: _payments(part, tz, conversion_id), to=to)
+
+
+def _payments(path: Part, tz: str | None, conversion_id: str) -> Loaded:
     if looks_like_json(path):
         intake, meta = _from_api(path)
         column = "created"
@@ -139,7 +148,7 @@ def _objects(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield inner if isinstance(inner, dict) else record
 
 
-def _from_api(path: str | Path) -> tuple[Intake, dict[Any, dict[str, str]]]:
+def _from_api(path: Part) -> tuple[Intake, dict[Any, dict[str, str]]]:
     import pandas as pd
 
     raw, unparsable = read_json_records(path, under=("data",))
@@ -206,7 +215,7 @@ def _from_api(path: str | Path) -> tuple[Intake, dict[Any, dict[str, str]]]:
     return intake, meta
 
 
-def _from_export(path: str | Path) -> tuple[Intake, dict[Any, dict[str, str]], str]:
+def _from_export(path: Part) -> tuple[Intake, dict[Any, dict[str, str]], str]:
     import pandas as pd
 
     raw = read_csv(path)
@@ -214,7 +223,7 @@ def _from_export(path: str | Path) -> tuple[Intake, dict[Any, dict[str, str]], s
     names = ("Created date (UTC)", "Created (UTC)", "Created date", "Created")
     column = next((name for name in names if cells.has(name)), names[0])
     require_columns(raw, ["id", column, "Amount", "Status"], path, hint="is it Stripe's payments export?")
-    intake, col = Intake(Path(path).name, "Stripe payments export (CSV)", raw), cells.col
+    intake, col = Intake(path.name, "Stripe payments export (CSV)", raw), cells.col
     status = col("Status").str.lower()
     currency = currency_codes(col("Currency"), intake)
     first_name, last_name = first_and_last(col("Card Name"))

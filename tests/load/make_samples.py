@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pandas as pd
 
@@ -46,6 +47,7 @@ def known_rows(n: int = 6) -> list[Row]:
     """Invent ``n`` rows with everything any format holds."""
     return [
         {
+            "nth": i,
             "id": f"00{i}A",
             "time": 1_767_225_600 + 3_671 * i,
             "name": "purchase",
@@ -89,7 +91,13 @@ def expected(rows: list[Row]) -> pd.DataFrame:
         "page_url": "page", "landing_url": "page", "referrer_url": "referrer",
     }  # fmt: skip
     frame = pd.DataFrame({ours: [row[theirs] for row in rows] for ours, theirs in columns.items()})
-    return frame.assign(event_time=times, visit_time=times, click_time=times, value=[value(row) for row in rows])
+    return frame.assign(
+        event_time=times,
+        visit_time=times,
+        click_time=times,
+        click_date=times.strftime("%Y-%m-%d"),
+        value=[value(row) for row in rows],
+    )
 
 
 def stamp(row: Row, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
@@ -119,7 +127,7 @@ def stripe_api(rows: list[Row]) -> str:
     charges = [
         {
             "object": "charge",
-            "id": f"ch_{n}",
+            "id": f"ch_{row['nth']}",
             "payment_intent": row["id"],
             "created": row["time"],
             "amount": row["minor"],
@@ -139,7 +147,7 @@ def stripe_api(rows: list[Row]) -> str:
             },
             "metadata": {"gclid": row["click"]},
         }
-        for n, row in enumerate(rows)
+        for row in rows
     ]
     return json.dumps({"object": "list", "data": charges, "has_more": False})
 
@@ -161,11 +169,12 @@ def stripe_csv(rows: list[Row]) -> str:
         header,
         [
             [
-                f"ch_{n}", row["id"], stamp(row, "%Y-%m-%d %H:%M:%S"), decimal(row), "0.00", row["currency"].lower(),
-                "true", "Paid", "Live", row["person"], row["email"], row["phone"], f"{row['first']} {row['last']}",
+                f"ch_{row['nth']}", row["id"], stamp(row, "%Y-%m-%d %H:%M:%S"), decimal(row), "0.00",
+                row["currency"].lower(), "true", "Paid", "Live", row["person"], row["email"], row["phone"],
+                f"{row['first']} {row['last']}",
                 row["city"], row["zip"], row["country"], row["click"],
             ]
-            for n, row in enumerate(rows)
+            for row in rows
         ],
     )  # fmt: skip
 
@@ -186,7 +195,7 @@ def ga4_objects(rows: list[Row]) -> list[Row]:
             "event_date": stamp(row, "%Y%m%d"),
             "event_timestamp": row["time"] * 1_000_000,
             "event_name": row["name"],
-            "event_bundle_sequence_id": n,
+            "event_bundle_sequence_id": row["nth"],
             "user_pseudo_id": row["visitor"],
             "user_id": row["person"],
             "event_params": [
@@ -197,7 +206,7 @@ def ga4_objects(rows: list[Row]) -> list[Row]:
             ],
             "ecommerce": {"transaction_id": row["id"], "purchase_revenue": value(row)},
         }
-        for n, row in enumerate(rows)
+        for row in rows
     ]
 
 
@@ -223,10 +232,11 @@ def ga4_fivetran(rows: list[Row]) -> str:
         header,
         [
             [
-                n, stamp(row, "%Y-%m-%d %H:%M:%S"), row["name"], row["visitor"], row["person"], n, 1, row["id"],
+                row["nth"], stamp(row, "%Y-%m-%d %H:%M:%S"), row["name"], row["visitor"], row["person"], row["nth"], 1,
+                row["id"],
                 decimal(row), row["currency"], row["page"], row["referrer"], row["click"], "true", "False", "1",
             ]
-            for n, row in enumerate(rows)
+            for row in rows
         ],
     )  # fmt: skip
 
@@ -237,7 +247,7 @@ def ga4_fivetran(rows: list[Row]) -> str:
 def segment_calls(rows: list[Row]) -> list[Row]:
     return [
         {
-            "messageId": f"ajs-{n}",
+            "messageId": f"ajs-{row['nth']}",
             "type": "track",
             "event": row["name"],
             "anonymousId": row["visitor"],
@@ -257,7 +267,7 @@ def segment_calls(rows: list[Row]) -> list[Row]:
                 "page": {"url": row["page"], "referrer": row["referrer"]},
             },
         }
-        for n, row in enumerate(rows)
+        for row in rows
     ]
 
 
@@ -272,11 +282,11 @@ def segment_warehouse(rows: list[Row]) -> str:
         header,
         [
             [
-                f"ajs-{n}", row["visitor"], row["person"], stamp(row, time), stamp(row, time), "order_completed",
-                row["name"], row["id"], decimal(row), row["currency"], row["email"], row["phone"], row["page"],
-                row["referrer"], AGENT,
+                f"ajs-{row['nth']}", row["visitor"], row["person"], stamp(row, time), stamp(row, time),
+                "order_completed", row["name"], row["id"], decimal(row), row["currency"], row["email"], row["phone"],
+                row["page"], row["referrer"], AGENT,
             ]
-            for n, row in enumerate(rows)
+            for row in rows
         ],
     )  # fmt: skip
 
@@ -289,8 +299,17 @@ def segment_pages(rows: list[Row]) -> str:
     return table(
         header,
         [
-            [f"ajs-{n}", row["visitor"], row["person"], stamp(row, time), url, mark + query, row["referrer"], AGENT]
-            for n, (row, (url, mark, query)) in enumerate(zip(rows, parts, strict=True))
+            [
+                f"ajs-{row['nth']}",
+                row["visitor"],
+                row["person"],
+                stamp(row, time),
+                url,
+                mark + query,
+                row["referrer"],
+                AGENT,
+            ]
+            for row, (url, mark, query) in zip(rows, parts, strict=True)
         ],
     )
 
@@ -301,10 +320,10 @@ def segment_pages(rows: list[Row]) -> str:
 def snowplow_tsv(rows: list[Row]) -> str:
     """The enriched stream: 131 fields by position, as the format's sheet numbers them, no header."""
     text = []
-    for n, row in enumerate(rows):
+    for row in rows:
         fields = [""] * 131
         at = stamp(row, "%Y-%m-%d %H:%M:%S.000")
-        fields[1], fields[3], fields[5], fields[6] = "web", at, "transaction", f"5d27ff97-{n}"
+        fields[1], fields[3], fields[5], fields[6] = "web", at, "transaction", f"5d27ff97-{row['nth']}"
         fields[12], fields[15], fields[29], fields[31] = row["person"], row["visitor"], row["page"], row["referrer"]
         fields[36] = row["page"].partition("?")[2]
         fields[59], fields[61], fields[77] = row["id"], decimal(row), AGENT
@@ -315,7 +334,204 @@ def snowplow_tsv(rows: list[Row]) -> str:
     return "".join(text)
 
 
+# -- Shopify -----------------------------------------------------------------------------------------------
+
+
+def shopify_orders(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "id": f"gid://shopify/Order/{row['id']}",
+            "name": f"#{1000 + row['nth']}",
+            "createdAt": stamp(row),
+            "processedAt": stamp(row),
+            "test": False,
+            "cancelledAt": None,
+            "displayFinancialStatus": "PAID",
+            "sourceName": "web",
+            "totalPriceSet": {"shopMoney": {"amount": decimal(row), "currencyCode": row["currency"]}},
+            "email": row["email"],
+            "phone": row["phone"],
+            "customer": {"id": f"gid://shopify/Customer/{row['person']}"},
+            "billingAddress": {
+                "firstName": row["first"],
+                "lastName": row["last"],
+                "city": row["city"],
+                "zip": row["zip"],
+                "countryCodeV2": row["country"],
+            },
+            "customAttributes": [],
+            "customerJourneySummary": {"ready": True, "lastVisit": {"landingPage": row["page"]}},
+        }
+        for row in rows
+    ]
+
+
+def shopify_answer(rows: list[Row]) -> str:
+    """The answer to a query: orders in edges."""
+    return json.dumps({"data": {"orders": {"edges": [{"node": order} for order in shopify_orders(rows)]}}})
+
+
+def shopify_pixel(rows: list[Row]) -> str:
+    """Customer events, as a custom pixel logs what it was given."""
+    return lines(
+        [
+            {
+                "id": f"sh-{row['nth']}",
+                "clientId": row["visitor"],
+                "name": row["name"],
+                "timestamp": stamp(row, "%Y-%m-%dT%H:%M:%S.000Z"),
+                "type": "standard",
+                "context": {
+                    "document": {"location": {"href": row["page"]}, "referrer": row["referrer"]},
+                    "navigator": {"userAgent": AGENT},
+                },
+                "data": {
+                    "checkout": {
+                        "token": f"t{row['nth']}",
+                        "email": row["email"],
+                        "phone": row["phone"],
+                        "currencyCode": row["currency"],
+                        "totalPrice": {"amount": value(row), "currencyCode": row["currency"]},
+                        "order": {"id": row["id"], "customer": {"id": row["person"]}},
+                        "attributes": [],
+                    }
+                },
+            }
+            for row in rows
+        ]
+    )
+
+
+# -- Google Ads --------------------------------------------------------------------------------------------
+
+
+def click_view_csv(rows: list[Row]) -> str:
+    """A script's report with dotted headers."""
+    header = ["click_view.gclid", "segments.date", "segments.device", "campaign.id", "customer.id"]
+    return table(header, [[row["click"], stamp(row, "%Y-%m-%d"), "MOBILE", "12", "345"] for row in rows])
+
+
+def click_view_json(rows: list[Row]) -> str:
+    """A streamed answer of the API: pages of results in camel case."""
+    results = [
+        {
+            "clickView": {
+                "gclid": row["click"],
+                "resourceName": f"customers/345/clickViews/{stamp(row, '%Y-%m-%d')}~{row['click']}",
+            },
+            "segments": {"date": stamp(row, "%Y-%m-%d"), "device": "MOBILE"},
+            "campaign": {"id": "12"},
+        }
+        for row in rows
+    ]
+    return json.dumps([{"results": results[:1]}, {"results": results[1:]}])
+
+
+# -- CRM ---------------------------------------------------------------------------------------------------
+
+_LEAD = ("conversion_id", "event_time", *_PERSON, "gclid")
+
+
+def hubspot_api(rows: list[Row]) -> str:
+    """Contacts as the API answers: properties apart, ISO times."""
+    return json.dumps(
+        {
+            "results": [
+                {
+                    "id": row["id"],
+                    "properties": {
+                        "hs_object_id": row["id"],
+                        "createdate": stamp(row, "%Y-%m-%dT%H:%M:%S.000Z"),
+                        "email": row["email"],
+                        "phone": row["phone"],
+                        "firstname": row["first"],
+                        "lastname": row["last"],
+                        "city": row["city"],
+                        "zip": row["zip"],
+                        "hs_country_region_code": row["country"],
+                        "hs_google_click_id": row["click"],
+                        "lifecyclestage": "lead",
+                    },
+                }
+                for row in rows
+            ]
+        }
+    )
+
+
+def hubspot_fivetran(rows: list[Row]) -> str:
+    """Fivetran's columns: ``property_`` before the internal names, naive UTC."""
+    names = ["hs_object_id", "createdate", "email", "phone", "firstname", "lastname", "city", "zip",
+             "hs_country_region_code", "hs_google_click_id"]  # fmt: skip
+    return table(
+        [f"property_{name}" for name in names],
+        [
+            [
+                row["id"], stamp(row, "%Y-%m-%d %H:%M:%S"), row["email"], row["phone"], row["first"], row["last"],
+                row["city"], row["zip"], row["country"], row["click"],
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def salesforce_csv(rows: list[Row]) -> str:
+    """The Lead object exported through the API; the click id in a field of the site's own."""
+    header = ["Id", "CreatedDate", "Email", "Phone", "FirstName", "LastName", "City", "PostalCode", "CountryCode",
+              "Status", "Web_Click__c"]  # fmt: skip
+    return table(
+        header,
+        [
+            [
+                row["id"], stamp(row, "%Y-%m-%dT%H:%M:%S.000+0000"), row["email"], row["phone"], row["first"],
+                row["last"], row["city"], row["zip"], row["country"], "Open", row["click"],
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+# -- server-side GTM ---------------------------------------------------------------------------------------
+
+
+def gtm_hits(rows: list[Row]) -> str:
+    """Cloud Logging's entries of GA4 hits."""
+    entries = []
+    for row in rows:
+        query = {
+            "v": "2", "tid": "G-TEST", "cid": row["visitor"], "sid": str(row["time"] - 60), "en": row["name"],
+            "dl": row["page"], "dr": row["referrer"], "ep.transaction_id": row["id"], "epn.value": decimal(row),
+            "cu": row["currency"], "uid": row["person"], "gcs": "G111",
+        }  # fmt: skip
+        request = {
+            "requestMethod": "GET",
+            "requestUrl": "https://gtm.shop.example/g/collect?" + urlencode(query, quote_via=quote),
+            "status": 200,
+            "userAgent": AGENT,
+        }
+        entries.append({"insertId": f"i{row['nth']}", "timestamp": stamp(row), "httpRequest": request})
+    return lines(entries)
+
+
+_CLICK = ("click_id", "click_date")
+_CRM_SALESFORCE = {"columns": {"Web_Click__c": "gclid"}}
+
 FORMATS = [
+    Format("shopify_graphql", "shopify_orders", ".json", (*_SALE, *_PERSON, "gclid"), shopify_answer),
+    Format(
+        "shopify_bulk",
+        "shopify_orders",
+        ".jsonl",
+        (*_SALE, *_PERSON, "gclid"),
+        lambda rows: lines(shopify_orders(rows)),
+    ),
+    Format("shopify_pixel", "shopify_events", ".jsonl", (*_EVENT, *_PAGE, "email", "phone"), shopify_pixel),
+    Format("click_view_csv", "google_click_view", ".csv", _CLICK, click_view_csv, {"tz": "Europe/Berlin"}),
+    Format("click_view_json", "google_click_view", ".json", _CLICK, click_view_json, {"tz": "Europe/Berlin"}),
+    Format("hubspot_api", "crm_leads", ".json", _LEAD, hubspot_api),
+    Format("hubspot_fivetran", "crm_leads", ".csv", _LEAD, hubspot_fivetran, {"tz": "UTC"}),
+    Format("salesforce", "crm_leads", ".csv", _LEAD, salesforce_csv, _CRM_SALESFORCE),
+    Format("gtm_hits", "gtm_server_log", ".jsonl", (*_EVENT, *_PAGE), gtm_hits),
     Format("stripe_api", "stripe_payments", ".json", (*_SALE, *_PERSON, "gclid"), stripe_api),
     Format("stripe_events", "stripe_payments", ".jsonl", (*_SALE, *_PERSON, "gclid"), stripe_events),
     Format("stripe_export", "stripe_payments", ".csv", (*_SALE, *_PERSON, "gclid"), stripe_csv),

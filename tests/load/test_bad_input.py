@@ -181,10 +181,14 @@ def test_files_that_are_no_csv(tmp_path: Path, content: bytes, message: str) -> 
 @pytest.mark.parametrize(
     "loader",
     [
+        "crm_leads",
         "ga4_bigquery",
         "ga4_clicks",
+        "google_click_view",
+        "gtm_server_log",
         "segment_pages",
         "segment_tracks",
+        "shopify_events",
         "shopify_orders",
         "stripe_payments",
         "woocommerce_orders",

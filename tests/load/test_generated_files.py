@@ -39,6 +39,28 @@ def test_known_rows_come_back(one: Format, tmp_path: Path) -> None:
     assert_same(load(one, one.to(tmp_path, rows)), rows, one.holds)
 
 
+# These read one file so far.
+ONE_FILE = {"ga4_bigquery", "shopify_orders", "snowplow_events"}
+
+
+@pytest.mark.parametrize("one", [f for f in FORMATS if f.loader not in ONE_FILE], ids=lambda one: one.name)
+def test_two_files_are_one_load(one: Format, tmp_path: Path) -> None:
+    """Rows in two files, one row in both, load as from one file; into Parquet as well."""
+    rows = known_rows()
+    files = []
+    for name, part in (("a", rows[:4]), ("b", rows[3:])):
+        (tmp_path / name).mkdir()
+        files.append(one.to(tmp_path / name, part))
+    loaded = getattr(cl.load, one.loader)(files, **one.options)
+    written = getattr(cl.load, one.loader)(files, **one.options, to=tmp_path / "all.parquet")
+    assert (loaded.report.rows_in, sum(loaded.report.dropped.values())) == (len(rows) + 1, 1)
+    assert written.report == loaded.report
+    columns = list(one.holds)
+    want = expected(rows)[columns].sort_values(columns, ignore_index=True)
+    for frame in (loaded.df, written.df):
+        pd.testing.assert_frame_equal(frame[columns].sort_values(columns, ignore_index=True), want)
+
+
 _IDS = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12).filter(
     lambda text: not is_missing(text) and text != "0"
 )
@@ -51,9 +73,11 @@ _WORDS = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size
 def drawn_rows(draw: st.DrawFn) -> list[dict]:
     rows = known_rows(draw(st.integers(1, 5)))
     ids = draw(st.lists(_IDS, min_size=len(rows), max_size=len(rows), unique=True))
+    seen: list[str] = []
     for row, id_ in zip(rows, ids, strict=True):
         currency = draw(st.sampled_from(["EUR", "USD", *PLACES]))
-        click = draw(_IDS)
+        click = f"{draw(_IDS)}{len(seen)}"
+        seen.append(click)
         row |= {
             "id": id_,
             "time": draw(st.integers(1_500_000_000, 1_900_000_000)),
