@@ -16,7 +16,7 @@ from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
-from capi_lab.load.values import event_times, repeats
+from capi_lab.load.values import currency_codes, event_times, money, repeats
 from capi_lab.tables import CLICK_ID_COLUMNS, CONVERSIONS
 from capi_lab.words import LoadDrop
 
@@ -45,7 +45,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     **{name: (f"{name}__c", name) for name in CLICK_ID_COLUMNS if name not in ("gclid", "fbclid")},
 }
 _CREATED = ("createdate", "Create Date", "CreatedDate", "Created Date")
-_LAST_URL = ("hs_analytics_last_url", "Last Page Seen")
+# Not the last page seen: it may have been seen long after the lead.
 _FIRST_URL = ("hs_analytics_first_url", "First Page Seen")
 _STAGE_WORDS = {"marketingqualifiedlead": "Marketing Qualified Lead", "salesqualifiedlead": "Sales Qualified Lead"}
 _SLASHED = r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b.*"
@@ -86,8 +86,8 @@ def crm_leads(
     -------
     Loaded
         Contract ``conversions``; ``event_name`` is ``lead`` or the stage. Click ids come from the CRM's field,
-        then from the last and the first page seen. Extra columns ``lead_source``, ``lead_status``; a country that
-        is no two-letter code stands in ``country_name``.
+        then from the first page seen (the last may be later than the lead). Extra columns ``lead_source``,
+        ``lead_status``; a country that is no two-letter code stands in ``country_name``.
 
     Raises
     ------
@@ -128,7 +128,10 @@ def _leads(path: Part, tz: str | None, columns: dict[str, str], stage: str | Non
             )
     others = {ours: cells.col(theirs) for ours, theirs in mapped.items() if ours not in known and ours != "event_time"}
     code = known["country"].str.fullmatch(r"[A-Za-z]{2}")
-    last, first = cells.col(*_LAST_URL), cells.col(*_FIRST_URL)
+    if "value" in others:
+        others["value"] = money(others["value"], intake)
+    if "currency" in others:
+        others["currency"] = currency_codes(others["currency"], intake)
     intake.frame = pd.DataFrame(
         {
             **known,
@@ -136,8 +139,7 @@ def _leads(path: Part, tz: str | None, columns: dict[str, str], stage: str | Non
             "event_name": (stage or "lead").lower(),
             "country": known["country"].where(code).str.upper(),
             "country_name": known["country"].where(~code),
-            "page_url": last,
-            "landing_url": first,
+            "landing_url": cells.col(*_FIRST_URL),
             "origin": "real",
             "_time": cells.col(*when),
         },
@@ -153,8 +155,7 @@ def _leads(path: Part, tz: str | None, columns: dict[str, str], stage: str | Non
     if "click_time" in frame:
         clicked = event_times(frame["click_time"], intake, tz=tz, column="click_time", drop=False)
         frame = frame.assign(click_time=clicked)
-    for url in ("page_url", "landing_url"):  # what was seen last is nearer to the lead
-        frame = add_click_ids(frame, intake, urls=frame[url])
+    frame = add_click_ids(frame, intake, urls=frame["landing_url"])
     intake.note_count(int(frame["country_name"].notna().sum()), "{n} countries are names, not codes: see country_name")
     always = {"conversion_id", "event_name", "event_time", "origin"}
     keep = [name for name in frame.columns if name in always or frame[name].notna().any()]
@@ -195,7 +196,8 @@ def _opened(path: Part, columns: Mapping[str, str]) -> tuple[Cells, Intake]:
         frame, intake = flat.flat(), flat.intake()
     else:
         frame, intake = source[0].frame, source[1]
-    require_columns(frame, list(columns), path, hint="the mapping is {'theirs': 'ours'}")
+    if len(frame.columns):  # an answer without records has none
+        require_columns(frame, list(columns), path, hint="the mapping is {'theirs': 'ours'}")
     # Fivetran writes HubSpot's properties with a prefix.
     return Cells(frame.rename(columns=lambda name: str(name).removeprefix("property_"))), intake
 

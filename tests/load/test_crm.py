@@ -45,7 +45,7 @@ def test_report_for_readers(tmp_path: Path) -> None:
 
 
 def test_hubspot_labels_and_urls(tmp_path: Path) -> None:
-    """English labels are known; an id in the last page comes before one in the first, the CRM's field before both."""
+    """English labels are known; the CRM's field comes before the first page; the last may be later than the lead."""
     text = (
         "Record ID,Create Date,Email,First Page Seen,Last Page Seen,Google ad click id\n"
         "1,2026-01-01 09:00,a@example.com,https://s.example/?gclid=A,https://s.example/?gclid=B,C\n"
@@ -53,7 +53,7 @@ def test_hubspot_labels_and_urls(tmp_path: Path) -> None:
         "3,2026-01-01 09:00,c@example.com,https://s.example/?gclid=A&fbclid=F,https://s.example/,\n"
     )
     loaded = cl.load.crm_leads(write(tmp_path, text), tz="Europe/Berlin")
-    assert loaded.df["gclid"].tolist() == ["C", "B", "A"]
+    assert loaded.df["gclid"].tolist() == ["C", "A", "A"]
     assert loaded.df["fbclid"].tolist()[2] == "F"
     assert loaded.df["event_time"].iloc[0] == pd.Timestamp("2026-01-01 08:00", tz="UTC")
 
@@ -83,10 +83,12 @@ def test_salesforce_api_and_conversion(tmp_path: Path) -> None:
         "ConvertedDate": "2026-01-05",
         "Click_Time__c": "2025-12-31T23:00:00.000+0000",
         "Web_GCLID__c": "G9",
+        "Amount__c": 12.5,
     }
     path = write(tmp_path, json.dumps({"records": [lead]}), "l.json")
-    mapping = {"Web_GCLID__c": "gclid", "Click_Time__c": "click_time"}
+    mapping = {"Web_GCLID__c": "gclid", "Click_Time__c": "click_time", "Amount__c": "value"}
     row = cl.load.crm_leads(path, columns=mapping).df.iloc[0]
+    assert row["value"] == 12.5
     assert (row["gclid"], row["click_time"]) == ("G9", pd.Timestamp("2025-12-31 23:00", tz="UTC"))
     with pytest.raises(NaiveTimeError):
         cl.load.crm_leads(path, stage="converted")
