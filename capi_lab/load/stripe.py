@@ -94,7 +94,8 @@ def stripe_payments(
     -----
     Cannot be known: anything of the visit, unless the site wrote it into ``metadata`` or
     ``client_reference_id``. A renewal has no visit; only an expanded invoice says that a charge is one
-    (dropped as ``renewal``), else charges of invoices are kept and counted in the notes.
+    (dropped as ``renewal``), else charges of invoices are kept and counted in the notes. What belongs to one sale is
+    brought together within a file only; over several files the first row of a sale counts.
     """
     if conversion_id not in ("payment", "client_reference_id") and not conversion_id.startswith("metadata."):
         raise UnknownNameError(
