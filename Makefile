@@ -44,6 +44,7 @@ bench: $(VENDORS)/.installed  ## speed as ratios, measured in one run
 	$(VENDORS)/bin/python benchmarks/run.py
 	$(VENDORS)/bin/python benchmarks/identity.py
 	$(VENDORS)/bin/python benchmarks/wires.py
+	$(VENDORS)/bin/python -m benchmarks.load
 	$(VENDORS)/bin/python benchmarks/attribute.py
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire

@@ -43,8 +43,13 @@ def bots(user_agents: pd.Series) -> pd.Series:
     -------
     Series of bool
     """
-    found = [text for text in user_agents.dropna().unique() if is_bot(text)]
-    return user_agents.isin(found)
+    import numpy as np
+    import pandas as pd
+
+    codes, distinct = pd.factorize(user_agents)
+    # The last one is for rows without an agent, whose code is -1.
+    found = np.array([*(is_bot(text) for text in distinct), False])
+    return pd.Series(found[codes], index=user_agents.index)
 
 
 @lru_cache(maxsize=65_536)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame, find_in_pairs
 from capi_lab.load.parquet import Repeat
+from capi_lab.load.values import repeats
 from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
@@ -95,19 +96,16 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
     return frame.drop_duplicates(["row", "param"], ignore_index=True)
 
 
-def as_clicks(
-    intake: Intake, *, same: Sequence[str], within: str | None = None, columns: Mapping[str, pd.Series] | None = None
-) -> Loaded:
+def as_clicks(intake: Intake, *, same: Sequence[str] | None, columns: Mapping[str, pd.Series] | None = None) -> Loaded:
     """Turn page views into clicks: one row per click id on them.
 
     Parameters
     ----------
     intake : Intake
         Its frame has ``row`` (an id), ``time``, ``landing_url`` and what else a click has.
-    same : sequence of str
-        Columns by which a later row with the same id is the same click again (a redirect, a reload).
-    within : str, optional
-        How long after the row before it; without it, for ever.
+    same : sequence of str or None
+        Columns by which a later row with the same id is the same click again (a redirect, a reload). None: the caller
+        judges that over all parts of a load; only repeated row ids are dropped here.
     columns : mapping, optional
         Ids that stand in columns of their own, by parameter; taken before the URL's.
 
@@ -145,8 +143,11 @@ def as_clicks(
     ).astype({"click_row_id": "str", "origin": "str"})
     expanded = len(clicks) - len(intake.frame)
     clicks = clicks.sort_values(["click_time", "click_row_id"], ignore_index=True)
-    groups = clicks.groupby(["param", "click_id", *same], dropna=False, sort=False)
-    again = groups.cumcount() > 0 if within is None else groups["click_time"].diff() <= pd.Timedelta(within)
+    if same is None:
+        again, reason = repeats(clicks["click_row_id"]), LoadDrop.DUPLICATE_ID
+    else:
+        again = clicks.duplicated(["param", "click_id", *same])
+        reason = LoadDrop.REPEATED_CLICK
     if again.any():
-        intake.dropped[str(LoadDrop.REPEATED_CLICK)] += int(again.sum())
+        intake.dropped[str(reason)] += int(again.sum())
     return intake.loaded(CLICKS, clicks[~again], expanded=expanded)

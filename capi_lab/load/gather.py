@@ -95,14 +95,15 @@ def gather(
         if writer is not None:
             surplus = writer.surplus(rules)
             report = _without(report, rules, surplus)
-            writer.finish(_joined(surplus))
+            writer.finish(_joined(surplus), table.names)
             return Loaded(None, report, Path(to))  # type: ignore[arg-type]
         if books.parts == 1 and not also:
             return Loaded(frames[0], report)
         frame = _stacked(frames)
+        rules = [rule for rule in rules if rule.time or not frame[rule.keys[0]].is_unique]
         surplus = surplus_rows(frame, rules)
-        kept = frame.drop(index=frame.index[_joined(surplus)])
-        result = in_contract_order(checked(table, kept.reset_index(drop=True)), table)
+        frame = frame.drop(index=_joined(surplus)).reset_index(drop=True)
+        result = in_contract_order(checked(table, frame), table)
         return Loaded(result, _without(report, rules, surplus))
 
 

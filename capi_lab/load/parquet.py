@@ -64,6 +64,8 @@ def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[np.ndarray]:
     """
     import duckdb
 
+    if not repeats:
+        return []
     names = sorted({name for one in repeats for name in (*one.keys, one.time, one.order) if name})
     columns = ", ".join(f'"{name}"' for name in names)
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
@@ -170,20 +172,22 @@ class RowWriter:
         self._close()
         return surplus_rows(self._files, repeats)
 
-    def finish(self, without: np.ndarray | None = None) -> None:
-        """Put the file in its place, without the rows at these positions."""
+    def finish(self, without: np.ndarray | None = None, order: Sequence[str] = ()) -> None:
+        """Put the file in its place, without the rows at these positions; columns named in ``order`` come first."""
         self._close()
         if len(self._files) == 1 and (without is None or not len(without)):
             self._move(self._files[0])
             return
-        self._move(self._rewritten(without))
+        self._move(self._rewritten(without, order))
 
-    def _rewritten(self, without: np.ndarray | None) -> Path:
+    def _rewritten(self, without: np.ndarray | None, order: Sequence[str]) -> Path:
         import numpy as np
         import pyarrow as pa
         from pyarrow import parquet
 
         schema = pa.unify_schemas([parquet.read_schema(file) for file in self._files])
+        known = [name for name in order if name in schema.names]
+        schema = pa.schema([schema.field(name) for name in [*known, *(n for n in schema.names if n not in known)]])
         result, position = self._folder / "result.parquet", 0
         with parquet.ParquetWriter(result, schema, compression="zstd") as writer:
             for file in self._files:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from capi_lab.tables import Table, checked, in_contract_order
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from capi_lab.words import LoadDrop
@@ -153,6 +155,17 @@ class Intake:
         if n:
             self.dropped[str(reason)] += n
             self.frame = self.frame[~rows]
+
+    def drop_by_first(self, why: Sequence[tuple[pd.Series, LoadDrop]]) -> None:
+        """Take out rows by the first of several reasons that holds; as `drop` one by one, at one copy of the frame."""
+        kept = None
+        for rows, reason in why:
+            now = rows if kept is None else rows & kept
+            self.dropped[str(reason)] += int(now.sum())
+            kept = ~rows if kept is None else kept & ~rows
+        self.dropped = +self.dropped
+        if kept is not None:
+            self.frame = self.frame[kept]
 
     def note(self, text: str) -> None:
         """Record a finding once; it must not hold a value of a row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import NaiveTimeError, UnknownNameError
-from capi_lab.identity.clickids import is_missing
+from capi_lab.identity.clickids import NO_VALUE, is_missing
 from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
 
 # What an epoch number's digit count says about its unit.
 _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
+_LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _TIMED = r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*"
 _ZONED = _TIMED + r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 _NAIVE = r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?"
@@ -61,8 +62,10 @@ def as_text(values: pd.Series) -> pd.Series:
 
 def blank_to_missing(values: pd.Series) -> pd.Series:
     """Make placeholders missing: empty, ``-``, ``(not set)``, ``null``, ``{{variable}}`` ..."""
-    distinct = values.dropna().unique()
-    blank = [value for value in distinct if is_missing(value)]
+    # Placeholders are short or templates: only such texts are looked at one by one.
+    inner = values.str.strip()
+    short = (inner.str.len() <= _LONGEST_NO_VALUE) | inner.str.startswith("{{")
+    blank = [value for value in values[short].unique() if is_missing(value)]
     return values.mask(values.isin(blank)) if blank else values
 
 

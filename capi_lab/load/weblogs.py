@@ -11,18 +11,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from capi_lab.errors import LoadError, UnknownNameError
-from capi_lab.load.addresses import bots, client_addresses
-from capi_lab.load.clicks import add_click_ids, as_clicks
-from capi_lab.load.files import open_text
+from capi_lab.errors import LoadError
+from capi_lab.load.files import Part, Paths
+from capi_lab.load.lines import arrow_text, log_times, numbered_lines, quoted_fields, row_ids, text_series, unescaped
+from capi_lab.load.pageviews import REQUEST, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
-from capi_lab.load.values import blank_to_missing, text_column
-from capi_lab.tables import VISITS
-from capi_lab.words import LoadDrop
+from capi_lab.load.values import blank_to_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
     import pandas as pd
 
 __all__ = ["access_log"]
@@ -30,30 +31,31 @@ __all__ = ["access_log"]
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
     rf"(\S+) \S+ \S+ \[([^\]]+)\] {_QUOTED} (\d{{3}}|-) (?:\d+|-)"
-    rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?(?: {_QUOTED})?)?\s*"
+    rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?(?: {_QUOTED})?)?\s*",
+    re.ASCII,
 )
-_REQUEST = re.compile(r"([A-Z]+) (\S+) HTTP/[\d.]+")
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))")
-_STATIC = re.compile(
-    r"\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|eot|otf|mp[34]|webm|pdf|zip|gz|xml|txt|json)$",
-    re.IGNORECASE,
-)
-_SAME_CLICK = "60s"  # a redirect hop and its target are one click
+# The same between its quotes, for lines whose quotes only enclose fields.
+_HEAD = r"^(?P<client_ip>\S+) \S+ \S+ \[(?P<stamp>[^\]]+)\] $"
+_MIDDLE = r"^ (?P<status>\d{3}|-) (?:\d+|-)(?P<end>\s*)$"
+_FIELDS = ("client_ip", "stamp", "request", "status", "referrer_url", "user_agent", "cookie", "host")
 
 
-def access_log(path: str | Path, *, tz: str | None = None, kind: str = "clicks") -> Loaded:
+def access_log(path: Paths, *, tz: str | None = None, kind: str = "clicks", to: str | Path | None = None) -> Loaded:
     r"""Read an Apache or nginx access log.
 
     Parameters
     ----------
-    path : str or Path
-        "Combined" format or nginx JSON (one object a line, nginx's variable names), plain or ``.gz``.
+    path : str, Path or list
+        File, pattern or list of them, plain, gzip or zstd.
+        "Combined" format or nginx JSON (one object a line, nginx's variable names).
         Combined lines may have two more quoted fields, cookies (``"%{Cookie}i"``, ``"$http_cookie"``) and host
         (``"%{Host}i"``, ``"$host"``).
     tz : None
         Not needed: every line carries its offset.
     kind : str
         ``"clicks"``: one row per click id that arrived. ``"visits"``: one row per page view, with or without.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
@@ -73,79 +75,93 @@ def access_log(path: str | Path, *, tz: str | None = None, kind: str = "clicks")
     log proves arrival, not that the pixel ran. Without the two extra fields there are no cookies and no
     host, and URLs are paths.
     """
-    if kind not in ("clicks", "visits"):
-        raise UnknownNameError("kind of access log table", kind, ["clicks", "visits"])
-    frame, unparsable = _parsed(path)
-    intake = Intake(Path(path).name, "access log, combined", frame, unparsable=unparsable)
-    if tz is not None:
-        intake.note("tz= was not needed: every line carries its offset")
-    intake.note(f"{len(frame):,} of {len(frame) + unparsable:,} lines parsed")
-    _keep_page_views(intake)
-    intake.frame = intake.frame.assign(client_ip=client_addresses(intake.frame["client_ip"], intake))
-    if kind == "visits":
-        visits = add_click_ids(intake.frame, intake, urls=intake.frame["page_url"], cookies=intake.frame["cookie"])
-        return intake.loaded(
-            VISITS,
-            visits.rename(columns={"time": "visit_time", "row": "visit_row_id"}).drop(columns=["cookie", "method"]),
-        )
-    intake.frame = intake.frame.rename(columns={"page_url": "landing_url"})
-    return as_clicks(intake, same=["client_ip", "user_agent"], within=_SAME_CLICK)
+    refuse_unknown_kind(kind)
+    return requests_loaded(path, lambda part: _parsed(part, tz), kind=kind, to=to)
 
 
-def _parsed(path: str | Path) -> tuple[pd.DataFrame, int]:
+def _parsed(part: Part, tz: str | None) -> Intake:
     import pandas as pd
 
-    rows, unparsable, number = [], 0, 0
-    with open_text(path, errors="backslashreplace") as text:
-        for number, line in enumerate(text, 1):
-            if not line.strip():
-                continue
-            match = _LINE.fullmatch(line)
-            fields = match.groups() if match else _from_json(line) if line.startswith("{") else None
-            if fields is None:
-                unparsable += 1
-            else:
-                rows.append((number, *fields))
-    if not rows:
-        raise LoadError(f"'{Path(path).name}': none of {number:,} lines is in combined log format or nginx JSON")
-    names = [
-        "line",
-        "client_ip",
-        "stamp",
-        "request",
-        "status",
-        "referrer_url",
-        "user_agent",
-        "cookie",
-        "host",
-    ]
-    frame = pd.DataFrame(rows, columns=names)
-    for name in names[1:]:
-        frame[name] = blank_to_missing(text_column(frame[name]))
-    for name in ("request", "referrer_url", "user_agent", "cookie"):
-        escaped = frame[name].str.contains("\\", regex=False)
-        frame.loc[escaped, name] = frame.loc[escaped, name].map(_unescaped)
+    lines, numbers = numbered_lines(part)
+    regular, good = _regular(lines)
+    odd = [(number, *fields) for number, fields in _by_line(lines.filter(~good), numbers[~good])]
+    unparsable = int((~good).sum()) - len(odd)
+    if unparsable == len(lines):
+        raise LoadError(f"'{part.name}': none of {len(lines):,} lines is in combined log format or nginx JSON")
+    frame = pd.DataFrame(regular).assign(line=numbers[good])
+    if odd:
+        more = pd.DataFrame(odd, columns=["line", *_FIELDS]).astype(dict.fromkeys(_FIELDS, "str"))
+        frame = pd.concat([frame, more]).sort_values("line", ignore_index=True)
+    intake = Intake(part.name, "access log, combined", _requests(frame, part), unparsable=unparsable)
+    intake.note_count(len(frame), "{n} lines parsed")
+    if tz is not None:
+        intake.note("tz= was not needed: every line carries its offset")
+    return intake
+
+
+def _regular(lines: Any) -> tuple[dict[str, pd.Series], np.ndarray]:
+    """Read the lines whose quotes only enclose fields, all at once; say which they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Common log format has one quoted field, combined three; cookies and host may follow.
+    pieces, good = quoted_fields(lines, (1, 3, 4, 5))
+    head = pc.extract_regex(pieces[0], _HEAD)
+    middle = pc.extract_regex(pieces[2], _MIDDLE)
+    good = good & head.is_valid().to_numpy(zero_copy_only=False) & middle.is_valid().to_numpy(zero_copy_only=False)
+    absent = [pa.nulls(len(lines), pa.string())] * 4
+    referrer, agent, cookie, host = [*pieces[3:], *absent][:4]
+    # Only where more fields follow does one space stand behind the number of bytes.
+    more = referrer.is_valid().to_numpy(zero_copy_only=False)
+    good &= ~more | (pc.fill_null(pc.equal(middle.field("end"), " "), False)).to_numpy(zero_copy_only=False)
+    columns = [head.field("client_ip"), head.field("stamp"), pieces[1], middle.field("status")]
+    columns += [referrer, agent, cookie, host]
+    kept = pa.array(good)
+    read = (column if good.all() else column.filter(kept) for column in columns)
+    return {name: text_series(column) for name, column in zip(_FIELDS, read, strict=True)}, good
+
+
+def _by_line(lines: Any, numbers: np.ndarray) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """Read the lines that have escapes, or are JSON, one by one; what cannot be read is left out."""
+    for number, line in zip(numbers.tolist(), lines.to_pylist(), strict=True):
+        match = _LINE.fullmatch(line)
+        fields = match.groups() if match else _from_json(line) if line.startswith("{") else None
+        if fields is not None:
+            yield number, tuple(None if text is None else unescaped(text) for text in fields)
+
+
+def _requests(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Make the columns of `page_views` from the log's fields."""
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    for name in ("client_ip", "referrer_url", "user_agent", "cookie", "host"):
+        frame[name] = blank_to_missing(frame[name])
     # Sites add cookies and host in either order; a host never holds "=".
     swapped = frame["host"].str.contains("=", regex=False) | (
         frame["cookie"].notna() & frame["host"].isna() & ~frame["cookie"].str.contains("=", regex=False)
     )
-    frame.loc[swapped, ["cookie", "host"]] = frame.loc[swapped, ["host", "cookie"]].to_numpy()
-    parts = frame["request"].str.extract(_REQUEST)
-    target = parts[1]
-    absolute = target.str.startswith("/") & frame["host"].notna()
+    if swapped.any():
+        frame.loc[swapped, ["cookie", "host"]] = frame.loc[swapped, ["host", "cookie"]].to_numpy()
+    request = pc.extract_regex(arrow_text(frame["request"]), REQUEST)
+    target = text_series(request.field("target"))
+    absolute = frame["host"].notna()
+    if absolute.any():
+        absolute &= target.str.startswith("/")
+        target = target.where(~absolute, "https://" + frame["host"].fillna("") + target)
     return pd.DataFrame(
         {
-            "row": text_column(f"{Path(path).name}:{n}" for n in frame["line"]),
+            "row": text_series(row_ids(part.name, frame["line"].to_numpy())),
             "time": _times(frame["stamp"]),
-            "method": parts[0],
-            "page_url": target.where(~absolute, "https://" + frame["host"].fillna("") + target),
+            "method": text_series(request.field("method")),
+            "page_url": target,
             "referrer_url": frame["referrer_url"],
             "status": frame["status"],
             "user_agent": frame["user_agent"],
             "client_ip": frame["client_ip"],
             "cookie": frame["cookie"],
         }
-    ), unparsable
+    )
 
 
 def _from_json(line: str) -> tuple[str | None, ...] | None:
@@ -180,28 +196,15 @@ def _times(stamps: pd.Series) -> pd.Series:
     """Read the log's own stamp; JSON logs may write ISO time or epoch seconds instead."""
     import pandas as pd
 
-    times = pd.to_datetime(stamps, format="%d/%b/%Y:%H:%M:%S %z", utc=True, errors="coerce")
-    for rows, form in (
-        (stamps.str.contains("T", regex=False), "ISO8601"),
-        (stamps.str.fullmatch(r"\d{10}(\.\d+)?"), None),
+    times = pd.Series(log_times(arrow_text(stamps))).dt.tz_localize("UTC")
+    late = times.isna() & stamps.notna()
+    if not late.any():
+        return times
+    rest = stamps[late]
+    iso, epoch = rest[rest.str.contains("T", regex=False)], rest[rest.str.fullmatch(r"\d{10}(\.\d+)?")]
+    for found in (
+        pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce"),
+        pd.to_datetime(epoch.astype("float64"), unit="s", utc=True, errors="coerce"),
     ):
-        late = rows & times.isna()
-        if late.any():
-            part = stamps[late] if form else stamps[late].astype("float64")
-            times[late] = pd.to_datetime(part, format=form, unit=None if form else "s", utc=True, errors="coerce")
-    return times.dt.as_unit("us")
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else m[2], text)
-
-
-def _keep_page_views(intake: Intake) -> None:
-    """Drop what is no page view of a person, each with its reason."""
-    intake.drop(intake.frame["time"].isna(), LoadDrop.NO_TIME)
-    intake.drop(intake.frame["method"] != "GET", LoadDrop.NOT_A_VISIT)  # HEAD, POST, and malformed requests
-    intake.drop(bots(intake.frame["user_agent"]), LoadDrop.BOT)
-    status = intake.frame["status"].fillna("")
-    intake.drop(~status.str.fullmatch("[23]..").astype(bool), LoadDrop.HTTP_STATUS)
-    path = intake.frame["page_url"].str.replace(r"[?#].*$", "", regex=True)
-    intake.drop(path.str.contains(_STATIC), LoadDrop.STATIC_FILE)
+        times[found.index] = found.dt.as_unit("us")
+    return times

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 import capi_lab as cl
@@ -22,6 +21,7 @@ from capi_lab.load.result import Loaded
 from capi_lab.load.values import event_times, repeats
 from capi_lab.tables import EVENTS
 from capi_lab.words import LoadDrop
+from tests.load.corruption import assert_damage_is_told, lines_with_text, zstd
 
 HOUR = "2026-01-01T00:{:02d}:00Z"
 
@@ -48,13 +48,6 @@ def lines(*ids: str, g: str | None = None) -> bytes:
         json.dumps({"id": one, "at": HOUR.format(n % 60), **({"g": g} if g else {})}).encode() + b"\n"
         for n, one in enumerate(ids)
     )
-
-
-def zstd(data: bytes) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as stream:
-        stream.write(data)
-    return sink.getvalue().to_pybytes()
 
 
 @pytest.fixture
@@ -172,3 +165,11 @@ def test_an_array_is_not_cut(tmp_path: Path) -> None:
         assert gather(path, read, split="json").report.rows_out in (1, 3)
     path.write_text('{"id": "a\u2028b", "at": "2026-01-01T00:00:00Z"}\n{"id": "c"}\n', encoding="utf-8")
     assert gather(path, read, split="json").df["row_id"].tolist() == ["a\u2028b"]
+
+
+def test_damage(tmp_path: Path) -> None:
+    """A damaged file, or a truncated archive of it, is an error or a closed account."""
+    assert_damage_is_told(
+        lambda path: gather(path, read, split="lines"), lines(*map(str, range(1, 20))), tmp_path, "x.jsonl",
+        rows=lines_with_text, n=6,
+    )  # fmt: skip
