@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint docs lock bench fuzz conformance data clean
+.PHONY: help demo test lab lint docs lock bench fuzz conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +40,16 @@ $(VENDORS)/.installed: pyproject.toml constraints.txt
 conformance: $(VENDORS)/.installed  ## our bodies and digests against the vendors' own classes
 	$(VENDORS)/bin/python -m pytest -m conformance tests/conformance
 
+# So is Spark: half a gigabyte that only few need.
+SPARK := $(VENV)-spark
+$(SPARK)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,spark]'
+	@touch $@
+
+spark: $(SPARK)/.installed  ## the same results on Spark as on DuckDB, row by row (needs a Java runtime)
+	$(SPARK)/bin/python -m pytest -m spark tests/engines
+
 bench: $(VENDORS)/.installed  ## speed as ratios, measured in one run
 	$(VENDORS)/bin/python benchmarks/run.py
 	$(VENDORS)/bin/python benchmarks/identity.py
@@ -62,4 +72,4 @@ data: $(STAMP)  ## make the shipped sample again from its sources (data/README.m
 	$(BIN)/python data/make_cdnow.py
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) $(VENDORS) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENDORS) $(SPARK) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

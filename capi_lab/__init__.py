@@ -34,6 +34,7 @@ _HOMES = {
     "gap_by_cause": "capi_lab.measure",
     "identity": "capi_lab.identity",
     "inject": "capi_lab.simulate",
+    "limit_engine": "capi_lab.engine",
     "link_candidates": "capi_lab.reconcile",
     "load": "capi_lab.load",
     "observe": "capi_lab.simulate",
@@ -68,6 +69,7 @@ __all__ = [
     "gap_by_cause",
     "identity",
     "inject",
+    "limit_engine",
     "link_candidates",
     "load",
     "observe",
@@ -85,6 +87,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
+    from capi_lab.engine import limit_engine
     from capi_lab.measure import Waterfall, coverage, gap_by_cause, pair_causes, suppress_small, waterfall
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (

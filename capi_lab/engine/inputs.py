@@ -118,6 +118,32 @@ def _open_parquet(path: str | Path, beside: ibis.Table | None) -> ibis.Table:
 
 def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
     """Check schema, missing values, allowed values and uniqueness in one aggregate."""
+    typed, query, meaning = checks(contract, table)
+    if meaning:
+        found = run(query).to_pylist()[0]
+        failed = [(*meaning[key], int(n)) for key, n in found.items() if n]
+        if failed:
+            raise ContractError(contract.name, failed)
+    return typed
+
+
+def checks(contract: Table, table: ibis.Table) -> tuple[ibis.Table, ibis.Table, dict[str, tuple[str, str]]]:
+    """Hold a table's schema to the contract and count what breaks it.
+
+    Returns
+    -------
+    typed : Ibis table
+        In the contract's types.
+    query : Ibis table
+        One row: how many values fail each check.
+    meaning : dict
+        Column and check behind each column of ``query``.
+
+    Raises
+    ------
+    ContractError
+        A column is missing or of the wrong type.
+    """
     schema = table.schema()
     problems: list[tuple[str, str, int | None]] = [
         (name, "column is missing", None) for name in contract.required if name not in schema
@@ -151,13 +177,8 @@ def _checked_by_query(contract: Table, table: ibis.Table) -> ibis.Table:
             counts[key], meaning[key] = expr, (column.name, check)
     if problems:
         raise ContractError(contract.name, problems)
-    if counts:
-        query = table.aggregate([expr.name(key) for key, expr in counts.items()])
-        found = run(query).to_pylist()[0]
-        failed = [(*meaning[key], int(n)) for key, n in found.items() if n]
-        if failed:
-            raise ContractError(contract.name, failed)
-    return table.mutate(**casts) if casts else table
+    query = table.aggregate([expr.name(key) for key, expr in counts.items()])
+    return (table.mutate(**casts) if casts else table), query, meaning
 
 
 def _count_checks(column: Any, value: Any) -> dict[str, Any]:

@@ -160,12 +160,17 @@ def place_beside(rows: pyarrow.Table | pd.DataFrame, table: ibis.Table | None) -
     if not backends or not _is_spark(backends[0]):
         return memory
     # Ibis would go through pandas, where a missing text becomes the text "NaN" unless the session's settings help.
-    backend, name = backends[0], ibis.util.gen_name("capi_lab")
-    session = backend.raw_sql("SELECT 1").sparkSession
-    session.createDataFrame(arrow.replace_schema_metadata()).createOrReplaceTempView(name)
+    session = backends[0].raw_sql("SELECT 1").sparkSession
+    return _view(backends[0], session.createDataFrame(arrow.replace_schema_metadata()), memory.schema())
+
+
+def _view(backend: Any, frame: Any, schema: ibis.Schema) -> ibis.Table:
+    """Name a Spark frame for as long as anything refers to it."""
+    name = ibis.util.gen_name("capi_lab")
+    frame.createOrReplaceTempView(name)
     view = backend.table(name)
-    weakref.finalize(view.op(), _forget, session, name).atexit = False
-    return view.cast(memory.schema())
+    weakref.finalize(view.op(), _forget, frame.sparkSession, name).atexit = False
+    return view.cast(schema)
 
 
 def _forget(session: Any, name: str) -> None:
@@ -190,8 +195,12 @@ def run(table: ibis.Table) -> pyarrow.Table:
     if not _is_spark(backend):
         return backend.to_pyarrow(table)
     # Ibis goes through pandas here, which loses the zone and warns; Spark hands out Arrow itself.
+    return _spark_frame(backend, table).toArrow().cast(table.schema().to_pyarrow())
+
+
+def _spark_frame(backend: Any, table: ibis.Table) -> Any:
     backend._run_pre_execute_hooks(table)
-    return backend.raw_sql(backend.compile(table)).toArrow().cast(table.schema().to_pyarrow())
+    return backend.raw_sql(backend.compile(table))
 
 
 def to_frame(table: ibis.Table) -> pd.DataFrame:
@@ -206,10 +215,11 @@ def to_frame(table: ibis.Table) -> pd.DataFrame:
 def materialise(table: ibis.Table) -> ibis.Table:
     """Run an expression once and return a table that only reads the result.
 
-    On the embedded DuckDB, and on one of the caller's, the result is a temporary Parquet file that lives as long as
-    the process: it may be larger than memory. Any other engine keeps it its own way (Spark persists it, memory
-    first, then disk; a warehouse makes a temporary table) until nothing refers to it any more. A table that lies
-    nowhere (`ibis.table`) has nothing to run and comes back as it is, so that its SQL can be written.
+    On DuckDB, the embedded one or the caller's, the result is a temporary Parquet file that lives as long as the
+    process: it may be larger than memory. Spark checkpoints it: to the session's checkpoint folder where one is set,
+    else on its executors, memory first, then disk. Any other engine makes a temporary table. What no table refers to
+    any more is let go. A table that lies nowhere (`ibis.table`) has nothing to run and comes back as it is, so that
+    its SQL can be written.
     """
     backends, lies_nowhere = _backends(table)
     if lies_nowhere:
@@ -218,8 +228,21 @@ def materialise(table: ibis.Table) -> ibis.Table:
     if backend.name == "duckdb":
         path = _scratch() / f"{next(_NUMBERS)}.parquet"
         backend.to_parquet(table, path)
-        return backend.read_parquet(path)
+        # Parquet has no name for some of DuckDB's own types: a sum of whole numbers would come back as floats.
+        return backend.read_parquet(path).cast(table.schema())
+    if _is_spark(backend):
+        # Not persist: Spark would look through the whole history of every table again with each new query.
+        frame = _spark_frame(backend, table)
+        return _view(backend, frame.checkpoint() if _has_folder(frame) else frame.localCheckpoint(), table.schema())
     return table.cache().cast(table.schema())
+
+
+def _has_folder(frame: Any) -> bool:
+    """Say whether the user gave Spark a folder for checkpoints; a remote session does not tell."""
+    try:
+        return frame.sparkSession.sparkContext.getCheckpointDir() is not None
+    except Exception:
+        return False
 
 
 def is_empty(table: ibis.Table) -> bool:
