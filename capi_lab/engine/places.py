@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 import tempfile
 import weakref
 from contextlib import suppress
@@ -46,6 +47,8 @@ def default_backend() -> Any:
     """Return the embedded DuckDB, one per process, in UTC whatever the machine's zone."""
     backend = ibis.duckdb.connect()
     backend.raw_sql("SET TimeZone = 'UTC'")
+    if not sys.stdout.isatty():  # a progress bar is for people, not for pipes
+        backend.raw_sql("SET enable_progress_bar = false")
     _spill_into(backend, None)
     return backend
 
