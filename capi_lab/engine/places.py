@@ -159,12 +159,25 @@ def place_beside(rows: pyarrow.Table | pd.DataFrame, table: ibis.Table | None) -
 
     arrow = pa.Table.from_pandas(rows, preserve_index=False) if isinstance(rows, pd.DataFrame) else rows
     memory = ibis.memtable(arrow)
-    backends = _backends(table)[0] if table is not None else []
-    if not backends or not _is_spark(backends[0]):
+    backend = next(iter(_backends(table)[0]), None) if table is not None else None
+    if backend is None or backend is default_backend():
         return memory
-    # Ibis would go through pandas, where a missing text becomes the text "NaN" unless the session's settings help.
-    session = backends[0].raw_sql("SELECT 1").sparkSession
-    return _view(backends[0], session.createDataFrame(arrow.replace_schema_metadata()), memory.schema())
+    # Bound to its engine here: a table in memory belongs to none, and would go to the embedded one when run alone.
+    if _is_spark(backend):
+        # Not by Ibis, which goes through pandas: a missing text may become the text "NaN" there.
+        session = backend.raw_sql("SELECT 1").sparkSession
+        return _view(backend, session.createDataFrame(arrow.replace_schema_metadata()), memory.schema())
+    if backend.name == "duckdb":
+        return _parquet(backend, memory)
+    return backend.create_table(ibis.util.gen_name("capi_lab"), arrow, temp=True).cast(memory.schema())
+
+
+def _parquet(backend: Any, table: ibis.Table) -> ibis.Table:
+    """Write a result to a file of ours and read it from there."""
+    path = _scratch() / f"{next(_NUMBERS)}.parquet"
+    backend.to_parquet(table, path)
+    # Parquet has no name for some of DuckDB's own types: a sum of whole numbers would come back as floats.
+    return backend.read_parquet(path).cast(table.schema())
 
 
 def _view(backend: Any, frame: Any, schema: ibis.Schema) -> ibis.Table:
@@ -229,10 +242,7 @@ def materialise(table: ibis.Table) -> ibis.Table:
         return table
     backend = backends[0] if backends else default_backend()
     if backend.name == "duckdb":
-        path = _scratch() / f"{next(_NUMBERS)}.parquet"
-        backend.to_parquet(table, path)
-        # Parquet has no name for some of DuckDB's own types: a sum of whole numbers would come back as floats.
-        return backend.read_parquet(path).cast(table.schema())
+        return _parquet(backend, table)
     if _is_spark(backend):
         # Not persist: Spark would look through the whole history of every table again with each new query.
         frame = _spark_frame(backend, table)

@@ -79,3 +79,36 @@ def events(rng: np.random.Generator, conversions: pd.DataFrame, rows: int) -> pd
         frame[name] = some(rng, named(name, person % 5), 0.5)
     text = [name for name in frame.columns if name not in ("event_time", "received_time", "value")]
     return frame.astype(dict.fromkeys(text, "str"))
+
+
+def clicks(rng: np.random.Generator, conversions: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Ad clicks of the people of a ledger, some at the very time of a conversion or a window before it."""
+    order = rng.integers(0, len(conversions), rows)
+    at = conversions["event_time"].astype("int64").to_numpy()[order] - START
+    day = 24 * HOUR
+    params = np.array([("meta", "fbclid"), ("google", "gclid"), ("tiktok", "ttclid"), ("microsoft", "msclkid")])
+    kind = rng.integers(0, len(params), rows)
+    return pd.DataFrame(
+        {
+            "click_row_id": named("c", rng.permutation(rows)),
+            "platform": params[kind, 0],
+            "param": params[kind, 1],
+            "click_id": named("k-", order),
+            "click_time": times(at - rng.choice(np.array([0, -1, 1, day, 7 * day, 7 * day + 1, 30 * day]), rows)),
+            "user_key": some(rng, conversions["user_key"].to_numpy()[order], 0.2),
+        }
+    ).astype({"user_key": "str", "platform": "str", "param": "str", "click_id": "str", "click_row_id": "str"})
+
+
+def receipts(rng: np.random.Generator, conversions: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Replies of a platform, some repeated."""
+    order = rng.integers(0, len(conversions), rows)
+    frame = pd.DataFrame(
+        {
+            "conversion_id": conversions["conversion_id"].to_numpy()[order],
+            "status": rng.choice(["accepted", "accepted", "rejected", "retry", "unknown", "skipped"], rows),
+            "code": some(rng, rng.choice(["100", "200"], rows), 0.5),
+            "sent_at": times(rng.integers(0, 20 * 24 * HOUR, rows)),
+        }
+    )
+    return frame.astype(dict.fromkeys(("conversion_id", "status", "code"), "str"))

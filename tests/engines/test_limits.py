@@ -27,17 +27,18 @@ print(verdicts.to_pandas().iloc[0].tolist())
 """
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_goes_to_disk(tmp_path: Path) -> None:
     """The same rows under a limit: the same verdicts where there is a disk, and no way without one."""
     rng = np.random.default_rng(5)
     path = tmp_path / "events.parquet"
-    logs.events(rng, logs.ledger(rng, 60_000), 250_000).to_parquet(path)
+    logs.events(rng, logs.ledger(rng, 100_000), 400_000).to_parquet(path)
 
     def run(memory: str, disk: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "ignore", "-c", RUN, memory, disk, str(path)]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
 
-    free, tight, hopeless = run("4GB", "1GB"), run("64MB", "1GB"), run("64MB", "0KB")
+    free, tight, hopeless = run("4GB", "1GB"), run("128MB", "1GB"), run("128MB", "0KB")
     assert free.returncode == 0, free.stderr
     assert tight.stdout == free.stdout, tight.stderr
     assert hopeless.returncode != 0
