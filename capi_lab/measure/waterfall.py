@@ -199,15 +199,16 @@ def _rates(
     level: float,
 ) -> pd.DataFrame:
     """Turn weighted rows into one rate per group and label; where a group has nothing of a label the rate is 0."""
+    by = [f"by_{i}" for i in range(len(groups))]  # a column of the ledger may have any name, also one of ours below
     sums = to_frame(_sums(rows, passes, groups, cluster)).rename(columns={"units": "conversions_k"})
     truth = labels.index[labels["step"].eq(str(Step.TRUTH)) & labels["kind"].eq("step")][0]
     whole = sums[sums["label"] == truth].rename(columns={"k": "n", "kk": "nn", "conversions_k": "conversions_n"})
-    whole = whole[[*groups, "n", "nn", "clusters", "conversions_n", "negative"]]
-    if groups:
-        whole = whole.sort_values(groups, ignore_index=True)
+    whole = whole[[*by, "n", "nn", "clusters", "conversions_n", "negative"]]
+    if by:
+        whole = whole.sort_values(by, ignore_index=True)
     cells = whole.merge(labels.reset_index(names="label"), how="cross")  # group by group, in the order of the labels
     numbers = ["k", "kk", "kn", "k_pixel", "conversions_k"]
-    table = cells.merge(sums[[*groups, "label", *numbers]], how="left", on=[*groups, "label"])
+    table = cells.merge(sums[[*by, "label", *numbers]], how="left", on=[*by, "label"])
     table[numbers] = table[numbers].fillna(0)
     table = table.join(interval_of(table.assign(units=table["conversions_n"]), level))
     known = table["label"].eq(truth) & (table["n"] > 0)
@@ -216,16 +217,19 @@ def _rates(
     negative = table["negative"] > 0
     table.loc[negative, ["low", "high"]] = np.nan
     table.loc[negative, "method"] = "none: negative amounts"
-    return table.astype({"conversions_k": "int64", "conversions_n": "int64"})
+    table = table[[*by, *_LABEL, "k", "k_pixel", *_RATE[1:], "conversions_k", "conversions_n"]]
+    names = dict(zip(by, groups, strict=True))
+    return table.rename(columns=names).astype({"conversions_k": "int64", "conversions_n": "int64"})
 
 
 def _sums(rows: ibis.Table, passes: pd.DataFrame, groups: list[str], cluster: str | None) -> ibis.Table:
     """Sum weights per label, and their squares over clusters."""
-    own = [rows[f"_{name}"].name(name) for name in groups]
+    by = [f"by_{i}" for i in range(len(groups))]
+    own = [rows[f"_{name}"].name(ours) for name, ours in zip(groups, by, strict=True)]
     weight = rows.weight
     alone = ibis.literal(value=True) if cluster is None else rows[f"_{cluster}"].isnull()
     person = rows.conversion_id if cluster is None else ibis.ifelse(alone, rows.conversion_id, rows[f"_{cluster}"])
-    names = [*groups, "alone", "person"]
+    names = [*by, "alone", "person"]
     cells = rows.group_by([*own, alone.name("alone"), person.name("person"), "cell"]).aggregate(
         k=weight.sum(), units=weight.count(), negative=(weight < 0).sum()
     )
@@ -239,7 +243,7 @@ def _sums(rows: ibis.Table, passes: pd.DataFrame, groups: list[str], cluster: st
         units=long.units.sum(),
         negative=long.negative.sum(),
     )
-    return one.group_by([*groups, "label"]).aggregate(
+    return one.group_by([*by, "label"]).aggregate(
         k=one.k.sum(),
         k_pixel=one.k_pixel.sum(),
         kk=(one.k * one.k).sum(),

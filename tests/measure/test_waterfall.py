@@ -387,6 +387,18 @@ def test_groups_have_the_same_rows_and_add_up() -> None:
     assert "by browser: see .table" in repr(wf)
 
 
+@pytest.mark.parametrize("name", ["label", "cell", "clusters"])
+def test_a_group_may_have_any_name_but_those_of_the_result(name: str) -> None:
+    """Names used on the way do not stand in the way of a column of the ledger."""
+    wf = cl.waterfall(cl.reconcile(ledger(2, **{name: ["a", "b"]}), log(("pixel", "0"))), by=name)
+    assert wf.table.loc[
+        wf.table["step"].eq("pixel") & wf.table["kind"].eq("step"), [name, "k"]
+    ].to_numpy().tolist() == [
+        ["a", 1],
+        ["b", 0],
+    ]
+
+
 def test_reports_stand_beside_the_steps() -> None:
     """Totals over the ledger's days, strata added where there is no whole, bounds kept, buckets untouched."""
     rec = cl.reconcile(ledger(30), log(("pixel", "0"), ("capi", "1")))
