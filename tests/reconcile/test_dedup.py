@@ -18,7 +18,7 @@ from capi_lab.reconcile.dedup import dedup_readings, mark
 from capi_lab.tables import EVENTS
 from tests.reconcile.greedy import HOURS_48, MINUTES_5, Row, greedy_meta
 
-START = int(pd.Timestamp("2026-03-01", tz="UTC").as_unit("us").value)
+START = int(pd.Timestamp("2026-03-01", tz="UTC").timestamp()) * 1_000_000
 
 
 def frame(rows: list[Row]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from tests.reconcile.greedy_others import (
     greedy_uet,
 )
 
-START = int(pd.Timestamp("2026-03-01", tz="UTC").as_unit("us").value)
+START = int(pd.Timestamp("2026-03-01", tz="UTC").timestamp()) * 1_000_000
 TEXT = (
     "row_id", "channel", "event_name", "event_id", "conversion_id", "currency", "external_id", "ttp", "gclid",
     "msclkid", "email", "phone", "postal_code",
