@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import ibis
 import pandas as pd
 
@@ -48,7 +49,8 @@ def default_backend() -> Any:
     backend = ibis.duckdb.connect()
     backend.raw_sql("SET TimeZone = 'UTC'")
     if not sys.stdout.isatty():  # a progress bar is for people, not for pipes
-        backend.raw_sql("SET enable_progress_bar = false")
+        with suppress(duckdb.Error):  # in a notebook without ipywidgets there is none, and DuckDB says so
+            backend.raw_sql("SET enable_progress_bar = false")
     _spill_into(backend, None)
     return backend
 
