@@ -108,7 +108,7 @@ def coverage_by_two(*, cluster: str | None) -> Callable[[Path, float], Any]:
 
     def make(folder: Path, pixel: float) -> Any:
         table = as_table(write(LEDGER_ROWS.format(rows=int(pixel * 2.25)), folder / "ledger.parquet"), CONVERSIONS)
-        rec = cl.Reconciled("meta", same_channel=False, event_table=table, conversion_table=table, pair_table=table)
+        rec = cl.Reconciled("meta", False, table, table, rule=cl.PLATFORMS["meta"].spec.dedup)
         read = ["conversion_id", "country", "browser", "seen_pixel", "seen_capi"]
         read = read[1:] if cluster is None else [*read, "user_key"]
         return scan(table, read), lambda: cl.coverage(rec, ["country", "browser"], cluster=cluster), table

@@ -18,7 +18,7 @@ from capi_lab.measure.rates import CLUSTER, WILSON, wilson
 def seen(frame: pd.DataFrame) -> cl.Reconciled:
     """Wrap a ledger whose seen flags are known already."""
     table = ibis.memtable(frame)
-    return cl.Reconciled("meta", same_channel=False, event_table=table, conversion_table=table, pair_table=table)
+    return cl.Reconciled("meta", False, table, table, rule=cl.PLATFORMS["meta"].spec.dedup)
 
 
 def shop(n: int, rng: np.random.Generator, **columns: object) -> pd.DataFrame:
