@@ -75,12 +75,9 @@ def test_reconcile_and_coverage_are_the_same(spark: Any, files: dict[str, str]) 
 def test_frames_join_a_table_on_spark(spark: Any, tiny: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     """A ledger in memory beside events on Spark: the result is that of two frames."""
     conversions, events = tiny
-    here = cl.reconcile(conversions, events)
-    for ledger in (conversions, pa.Table.from_pandas(conversions)):
-        there = cl.reconcile(ledger, place_beside(events, _any_table(spark)))
-        same(there.events, here.events, "row_id")
-        assert there.summary == here.summary
-        assert there.event_table.get_backend() is spark
+    there = cl.reconcile(conversions, place_beside(events, _any_table(spark)))
+    assert there.event_table.get_backend() is spark
+    same(there.events, cl.reconcile(conversions, events).events, "row_id")
 
 
 def test_tables_of_two_engines_are_refused(spark: Any, tmp_path: Path, tiny) -> None:
@@ -104,8 +101,7 @@ def test_times_are_instants_whatever_the_zone(spark: Any) -> None:
 def test_missing_text_stays_missing(spark: Any) -> None:
     """A missing text does not become the text 'NaN' on the way, nor an empty id an id."""
     rows = pd.DataFrame({"row_id": ["a", "b"], "channel": "pixel", "event_name": "Lead", "event_id": [None, ""]})
-    rows["event_time"] = moments()["time"][1:3].to_numpy()
-    rows["event_time"] = rows["event_time"].dt.tz_localize("UTC")
+    rows["event_time"] = moments()["time"][:2]
     found = to_frame(as_table(place_beside(rows, _any_table(spark)), EVENTS))
     assert found["event_id"].isna().all()
 
@@ -119,14 +115,15 @@ def test_times_without_a_zone_are_refused(spark: Any) -> None:
 
 
 def test_broken_rows_are_counted_on_spark(spark: Any, tiny) -> None:
-    """The contract's query finds what pandas' check finds."""
+    """The contract's query finds the same there as here."""
     _, events = tiny
     broken = events.assign(channel=["pixel", "radio", None, "capi"], row_id=["a", "a", "b", None])
     with pytest.raises(ContractError) as here:
-        cl.dedup(broken, "meta")
+        cl.dedup(pa.Table.from_pandas(broken, preserve_index=False), "meta")
     with pytest.raises(ContractError) as there:
         cl.dedup(place_beside(broken, _any_table(spark)), "meta")
-    assert {(f[0], f[2]) for f in there.value.failures} == {(f[0], f[2]) for f in here.value.failures}
+    assert there.value.failures == here.value.failures
+    assert len(here.value.failures) == 4
 
 
 def test_examples_of_the_page_run(
