@@ -21,7 +21,7 @@ from capi_lab.load.values import blank_to_missing, pick, text_column
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cells", "Records", "listed", "read_any"]
+__all__ = ["Cells", "Records", "listed", "named_values", "read_any"]
 
 
 class Records:
@@ -126,6 +126,11 @@ def read_any(path: Source, format: str, *, under: tuple[str, ...] = ()) -> Recor
 def listed(value: Any) -> list[Any]:
     """Return a list, or an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def named_values(value: Any, name: str) -> list[tuple[str, Any]]:
+    """Read a list of objects that hold a name, under ``name``, and a ``value`` each."""
+    return [(str(one.get(name, "")), one.get("value")) for one in listed(value) if isinstance(one, dict)]
 
 
 def _items(lines: Any, id_fields: tuple[str, ...]) -> str | None:

@@ -15,7 +15,7 @@ from capi_lab.identity.clickids import is_missing
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
-from capi_lab.load.records import Records, listed
+from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.shopify_graphql import from_graphql, graphql_orders
 from capi_lab.load.values import (
@@ -169,14 +169,7 @@ def _from_rest(records: Records) -> tuple[Intake, pd.DataFrame]:
             "items": records.items("sku", "variant_id"),
         }
     )
-    notes = {
-        row: [
-            (str(note.get("name", "")), note.get("value"))
-            for note in listed(record.get("note_attributes"))
-            if isinstance(note, dict)
-        ]
-        for row, record in enumerate(records.objects)
-    }
+    notes = {row: named_values(order.get("note_attributes"), "name") for row, order in enumerate(records.objects)}
     return intake, ids_from_pairs(notes, intake)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import ids_from_pairs
-from capi_lab.load.records import Records, listed
+from capi_lab.load.records import Records, listed, named_values
 from capi_lab.load.values import pick, text_column
 
 if TYPE_CHECKING:
@@ -88,14 +88,7 @@ def from_graphql(records: Records) -> tuple[Intake, pd.DataFrame]:
     intake.note("GraphQL orders tell no user agent")
     waiting = col("customerJourneySummary", "ready").str.lower() == "false"
     intake.note_count(int(waiting.sum()), "{n} orders' visits are not ready yet: read them again later")
-    pairs = {
-        row: [
-            (str(one.get("key", "")), one.get("value"))
-            for one in listed(order.get("customAttributes"))
-            if isinstance(one, dict)
-        ]
-        for row, order in enumerate(records.objects)
-    }
+    pairs = {row: named_values(order.get("customAttributes"), "key") for row, order in enumerate(records.objects)}
     return intake, ids_from_pairs(pairs, intake)
 
 

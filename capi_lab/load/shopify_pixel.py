@@ -11,7 +11,7 @@ from typing import Any
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
-from capi_lab.load.records import Records, listed
+from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Loaded
 from capi_lab.load.shopify_graphql import graphql_id
 from capi_lab.load.values import currency_codes, event_times, money, pick, repeats
@@ -110,5 +110,4 @@ def _events(path: Part, tz: str | None) -> Loaded:
 def _attributes(event: dict[str, Any]) -> list[tuple[str, Any]]:
     data = event.get("data")
     checkout = data.get("checkout") if isinstance(data, dict) else None
-    pairs = listed(checkout.get("attributes")) if isinstance(checkout, dict) else []
-    return [(str(one.get("key", "")), one.get("value")) for one in pairs if isinstance(one, dict)]
+    return named_values(checkout.get("attributes"), "key") if isinstance(checkout, dict) else []
