@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ __all__ = ["Fault", "random_ids"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(ABC):
     """A fault of a given rate.
 
     Parameters
@@ -36,13 +37,13 @@ class Fault:
         if not 0 <= self.rate <= 1:
             raise InputError(f"the rate of {type(self).__name__} must lie in [0, 1]")
 
+    @abstractmethod
     def fits(self, log: Log) -> Flags:
         """Say of every pair whether the fault can hit it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hit(self, log: Log, chosen: Flags, rng: np.random.Generator) -> Rows:
         """Change the log where ``chosen``; return the rows touched."""
-        raise NotImplementedError
 
     def partner(self, log: Log) -> Rows | None:
         """Say of every pair which other one is drawn in, without being changed, if the pair is hit; None for none."""
