@@ -1,8 +1,9 @@
 """Speed and memory of reading logs and exports, beside a bare regular expression on the same lines.
 
-Usage, from the repository; the first two on one core, the last with a generated log of so many megabytes::
+Usage, from the repository; the first two on one core, the third with a generated log of so many megabytes, the last
+with an access log whose user agents are classed (without it, the generated one)::
 
-    taskset -c 0 python -m benchmarks.load --lines 4e5 --rows 1e5 --megabytes 500
+    taskset -c 0 python -m benchmarks.load --lines 4e5 --rows 1e5 --megabytes 500 --agents access.log
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pandas as pd
 
 import capi_lab as cl
 from tests.load.made_logs import combined, requests
@@ -74,18 +77,43 @@ def peak(path: Path, to: Path) -> None:
     )
 
 
+def agents(path: Path) -> None:
+    """Class the user agents of an access log, each distinct one once, beside ua-parser asked for every row."""
+    from ua_parser import BasicResolver, BestAvailableResolver, Domain, load_builtins
+
+    texts = pd.Series([line.rsplit('"', 2)[1] for line in path.read_text(encoding="utf-8").splitlines()])
+    per_row = {}
+    for name, kind in (("plain", BasicResolver), ("native", BestAvailableResolver)):
+        resolver = kind(load_builtins())  # neither has a cache
+        resolver("warm", Domain.ALL)
+        per_row[name] = timed(lambda resolver=resolver: [resolver(text, Domain.ALL) for text in texts])
+        say(f"ua-parser per row, {name} matcher", len(texts), per_row[name])
+    cl.browser_of(["warm"])
+    print(
+        f"  {len(texts):,} rows, {texts.nunique():,} distinct user agents: {len(texts) / texts.nunique():.1f} rows each"
+    )
+    for what in ("browser_of, first time", "browser_of, again"):
+        ours = timed(lambda: cl.browser_of(texts))
+        say(what, len(texts), ours)
+        print("  times as fast:", ", ".join(f"{rows[1] / ours[1]:.1f} ({name})" for name, rows in per_row.items()))
+
+
 def main() -> None:
     """Make the files, read them, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=float, default=4e5)
     parser.add_argument("--rows", type=float, default=1e5)
     parser.add_argument("--megabytes", type=float, default=500)
+    parser.add_argument("--agents", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         once = "".join(combined(one, extra=False) for one in requests(20_000, seed=1))
         log = folder / "access.log"
         log.write_text(once * max(1, int(options.lines) // 20_000))
+        first = folder / "first.log"
+        first.write_text("".join(once.splitlines(keepends=True)[:4000]))
+        agents(options.agents or first)
         lines = log.read_text().splitlines(keepends=True)
         say("bare expression per line", len(lines), timed(lambda: [_LINE.match(line) for line in lines]))
         cl.load.access_log(log, kind="visits")  # once for imports and caches

@@ -22,6 +22,7 @@ _HOMES = {
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
     "attribute": "capi_lab.reconcile",
+    "browser_of": "capi_lab.identity",
     "clock_findings": "capi_lab.reconcile",
     "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
@@ -57,6 +58,7 @@ __all__ = [
     "World",
     "__version__",
     "attribute",
+    "browser_of",
     "clock_findings",
     "correct_clock",
     "coverage",
@@ -88,6 +90,7 @@ __all__ = [
 if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
     from capi_lab.engine import limit_engine
+    from capi_lab.identity import browser_of
     from capi_lab.measure import Waterfall, coverage, gap_by_cause, pair_causes, suppress_small, waterfall
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (

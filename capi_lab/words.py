@@ -14,7 +14,9 @@ __all__ = [
     "ClockFault",
     "Consent",
     "CreditModel",
+    "Device",
     "DropReason",
+    "Engine",
     "Fate",
     "GapCause",
     "HashVerdict",
@@ -94,6 +96,26 @@ class CreditModel(StrEnum):
     LAST = "last"
     FIRST = "first"
     LINEAR = "linear"
+
+
+class Device(StrEnum):
+    """The kind of device a user agent names; the words are those of GA4's ``device.category`` and of the samples."""
+
+    MOBILE = "mobile"
+    TABLET = "tablet"
+    DESKTOP = "desktop"
+    TV = "tv"
+    CONSOLE = "console"
+    BOT = "bot"
+
+
+class Engine(StrEnum):
+    """What renders the page: cookie limits hang on it, not on the browser's name."""
+
+    BLINK = "Blink"
+    WEBKIT = "WebKit"
+    GECKO = "Gecko"
+    TRIDENT = "Trident"
 
 
 class DropReason(StrEnum):

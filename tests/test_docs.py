@@ -82,7 +82,7 @@ def test_architecture_lists_every_room() -> None:
 
 
 def test_glossary_explains_every_word() -> None:
-    """Drop reasons, reasons of ineligibility, gap causes, hash verdicts and load drops are all in the glossary."""
+    """Every word for a reason, cause, verdict, device or engine is in the glossary."""
     page = text("docs/glossary.md")
     for enum in (
         words.DropReason,
@@ -92,6 +92,8 @@ def test_glossary_explains_every_word() -> None:
         words.Setup,
         words.Channel,
         words.Ineligible,
+        words.Device,
+        words.Engine,
     ):
         for word in enum:
             assert f"`{word}`" in page or f"| {word} |" in page, word

@@ -50,6 +50,7 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "typer": {"cli"},
     "phonenumbers": {"identity"},
+    "ua_parser": {"identity"},
     "nbclient": {"lab"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,5 +1,6 @@
-"""Who is behind an event: click ids, browser ids and match keys, normalised and hashed. Pure functions, no network."""
+"""Who is behind an event: click ids, browser ids, user agents, match keys normalised and hashed. Pure, no network."""
 
+from capi_lab.identity.agents import browser_of
 from capi_lab.identity.clickids import click_ids_from_cookies, click_ids_from_url
 from capi_lab.identity.forensics import inspect_hashes
 from capi_lab.identity.hashing import hash_column, hash_value, normalise
@@ -12,6 +13,7 @@ __all__ = [
     "OTHER_RULES",
     "KeyRule",
     "Normaliser",
+    "browser_of",
     "click_ids_from_cookies",
     "click_ids_from_url",
     "hash_column",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+from capi_lab.identity.agents import is_bot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from capi_lab.load.result import Intake
 
 __all__ = ["bots", "client_addresses"]
-
-_BOT_WORDS = re.compile(r"bot|crawl|spider|preview|monitor", re.IGNORECASE)
 
 
 def client_addresses(values: pd.Series, intake: Intake) -> pd.Series:
@@ -50,14 +48,3 @@ def bots(user_agents: pd.Series) -> pd.Series:
     # The last one is for rows without an agent, whose code is -1.
     found = np.array([*(is_bot(text) for text in distinct), False])
     return pd.Series(found[codes], index=user_agents.index)
-
-
-@lru_cache(maxsize=65_536)
-def is_bot(user_agent: str) -> bool:
-    """Say whether one user agent is a crawler's."""
-    if _BOT_WORDS.search(user_agent):
-        return True
-    from ua_parser import parse_device
-
-    device = parse_device(user_agent)
-    return device is not None and device.family == "Spider"
