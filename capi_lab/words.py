@@ -14,6 +14,7 @@ __all__ = [
     "ClockFault",
     "Consent",
     "CreditModel",
+    "Delivery",
     "Device",
     "DropReason",
     "Engine",
@@ -212,6 +213,14 @@ class Ineligible(StrEnum):
     BAD_FIELD = "bad_field"
 
 
+class Delivery(StrEnum):
+    """How far a pixel's request got, as the browser's log shows it."""
+
+    ANSWERED = "answered"
+    UNANSWERED = "unanswered"
+    BLOCKED = "blocked"
+
+
 class LoadDrop(StrEnum):
     """Why a loader left a row of the file out of the table."""
 
@@ -232,6 +241,9 @@ class LoadDrop(StrEnum):
     NOT_A_VISIT = "not_a_visit"
     STATIC_FILE = "static_file"
     HTTP_STATUS = "http_status"
+    NOT_A_PIXEL = "not_a_pixel"
+    COPIED_REQUEST = "copied_request"
+    BLOCKED_REQUEST = "blocked_request"
     NO_CLICK_ID = "no_click_id"
     REPEATED_CLICK = "repeated_click"
 

@@ -38,7 +38,7 @@ MAY_USE = {
     "simulate": {"errors", "words", "shipped", "tables", "identity", "platforms"},
     "plots": {"errors", "words", "tables"},
     "identity": {"errors", "words", "sources"},
-    "load": {"errors", "words", "shipped", "tables", "identity"},
+    "load": {"errors", "words", "sources", "shipped", "tables", "identity", "platforms"},
 }
 FENCES = {
     "httpx": {"send"},

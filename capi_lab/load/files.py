@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -30,6 +31,7 @@ __all__ = [
     "name_of",
     "open_bytes",
     "open_text",
+    "opens_as_json",
     "plain_errors",
     "read_csv",
     "read_json_records",
@@ -251,6 +253,12 @@ def looks_like_json(path: Source) -> bool:
         return text.read(4096).lstrip()[:1] in ("{", "[")
 
 
+def opens_as_json(path: Source) -> bool:
+    """Say the same as `looks_like_json` of a file of any bytes."""
+    with open_bytes(path) as stream:
+        return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
 def read_parquet(path: Source) -> pa.Table:
     """Read a Parquet file as it is typed.
 
@@ -283,7 +291,9 @@ def require_columns(frame: pd.DataFrame, names: list[str], path: Source, *, hint
     )
 
 
-def read_json_records(path: Source, *, under: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], int]:
+def read_json_records(
+    path: Source, *, under: tuple[str, ...] = (), without: str = ""
+) -> tuple[list[dict[str, Any]], int]:
     """Read objects from a JSON array, an object that wraps one, or JSON lines.
 
     Parameters
@@ -291,6 +301,8 @@ def read_json_records(path: Source, *, under: tuple[str, ...] = ()) -> tuple[lis
     path : path
     under : tuple of str
         Keys that may wrap the array (``orders``) or a single object (``order``).
+    without : str, optional
+        A key to throw away wherever it stands, while reading: what is large and not needed.
 
     Returns
     -------
@@ -309,7 +321,7 @@ def read_json_records(path: Source, *, under: tuple[str, ...] = ()) -> tuple[lis
     if not content.strip():
         raise LoadError(f"'{name}' is empty: export it again")
     try:
-        whole = json.loads(content)
+        whole = json.loads(content, object_hook=partial(_lighter, without) if without else None)
     except (ValueError, RecursionError):
         # Not splitlines(): JSON text may hold other line separators as they are.
         lines = [line for line in content.split("\n") if line.strip()]
@@ -325,6 +337,11 @@ def read_json_records(path: Source, *, under: tuple[str, ...] = ()) -> tuple[lis
         raise LoadError(f"'{name}' holds no list of objects: is it the right file?")
     good = [record for record in whole if isinstance(record, dict)]
     return good, len(whole) - len(good)
+
+
+def _lighter(key: str, record: dict[str, Any]) -> dict[str, Any]:
+    record.pop(key, None)
+    return record
 
 
 def _object(line: str) -> dict[str, Any] | None:

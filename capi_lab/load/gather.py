@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import LoadError
-from capi_lab.load.files import Part, Paths, open_bytes, plain_errors, source_files
+from capi_lab.load.files import Part, Paths, open_bytes, opens_as_json, plain_errors, source_files
 from capi_lab.load.parquet import Repeat, RowWriter, surplus_rows
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.tables import checked, contract, in_contract_order
@@ -38,8 +38,9 @@ _HEAD = 1 << 20
 _BYTE_MARK = b"\xef\xbb\xbf"
 _SHOW_AFTER = 2.0  # seconds; shorter loads need no progress bar
 
-Split = Literal["lines", "json", "files"]
-"""How a file may be cut: at any line end, at line ends if it holds JSON lines and else not at all, or never."""
+Split = Literal["lines", "json", "text", "files"]
+"""How a file may be cut: at any line end; at line ends if it holds JSON lines, else not at all; at line ends unless it
+opens as JSON; or never."""
 
 
 def gather(
@@ -61,7 +62,7 @@ def gather(
         `Part` to `Loaded`: a loader's body. Row ids it makes up must hold ``part.name`` and count from ``part.first``.
         A `LoadError` it raises for a part of a file means that nothing there has the format: the lines count as
         unparsable, and the error is raised only where a whole file is like that.
-    split : {"lines", "json", "files"}
+    split : {"lines", "json", "text", "files"}
     to : str or Path, optional
         Write the rows to this Parquet file part by part and hold none of them; in the order of the files.
     repeated : LoadDrop
@@ -212,7 +213,7 @@ def parts_of(path: Paths, *, split: Split = "lines") -> Iterator[Part]:
     Parameters
     ----------
     path : str, Path or sequence
-    split : {"lines", "json", "files"}
+    split : {"lines", "json", "text", "files"}
         See `Split`. A file that is not cut is one part without ``data``.
 
     Returns
@@ -235,11 +236,17 @@ def _parts(files: list[Part], split: Split) -> Iterator[Part]:
                 size = file.path.stat().st_size
             if size == 0 and len(files) > 1:
                 yield replace(file, data=b"")
-            elif split == "files" or (split == "json" and not _is_json_lines(file)):
+            elif _stays_whole(file, split):
                 yield file
                 bar.update(size)
             else:
                 yield from _cut(file, bar)
+
+
+def _stays_whole(file: Part, split: Split) -> bool:
+    if split == "json":
+        return not _is_json_lines(file)
+    return split == "files" or (split == "text" and opens_as_json(file))
 
 
 def _cut(file: Part, bar: Any) -> Iterator[Part]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from capi_lab.identity import KEY_RULES, NORMALISERS
+from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
 from capi_lab.platforms.rules import Assumption, DedupRule
 from capi_lab.platforms.spec import PlatformSpec
@@ -102,9 +103,32 @@ def describe(spec: PlatformSpec) -> str:
     lines += ["", "**Attribution windows** " + "; ".join(_windows(spec)) + "."]
     sourced = [name for name in spec.sources if name.split(".")[0] in ("click_ids", "consent", "windows")]
     lines += ["", *_sourced(spec.sources, *sorted(sourced))]
+    lines += ["", *_pixel(spec.pixel)]
     for route in spec.routes:
         lines += ["", *_route(route, default=route is spec.routes[0])]
     return "\n".join(lines)
+
+
+def _pixel(rule: PixelRule) -> Iterator[str]:
+    yield "**Pixel requests**"
+    yield ""
+    yield from _table(
+        ("host", "path", "carries"), ((f"`{one.host}`", f"`{one.path}`", one.carries) for one in rule.endpoints)
+    )
+    yield ""
+    yield from _table(
+        ("our column", "parameter, the first that is there", "of the form"),
+        (
+            (f"`{ours}`", ", ".join(f"`{name}`" for name in one.names), f"`{one.pattern}`" if one.pattern else "–")
+            for ours, one in rule.fields.items()
+        ),
+    )
+    yield ""
+    if rule.no_events:
+        yield f"- no events: {', '.join(f'`{name}`' for name in sorted(rule.no_events))}"
+    for parameter, name in rule.unnamed:
+        yield f"- without a name, {f'with `{parameter}`' if parameter else 'else'}: `{name}`"
+    yield from _sourced(rule.sources, *sorted(rule.sources))
 
 
 def _windows(spec: PlatformSpec) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.identity.rules import KEY_RULES, Encoding
+from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
 from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule, DedupRule
 from capi_lab.sources import Source
@@ -85,6 +86,8 @@ class PlatformSpec:
     windows : tuple of AttributionWindow
     routes : tuple of Route
         The default one first.
+    pixel : PixelRule
+        How to read what its browser pixel sends.
     sources : mapping
         Field name to its `Source`; a test demands one for each fact.
     aliases : mapping
@@ -99,6 +102,7 @@ class PlatformSpec:
     consent: ConsentRule
     windows: tuple[AttributionWindow, ...]
     routes: tuple[Route, ...]
+    pixel: PixelRule
     sources: Mapping[str, Source]
     aliases: Mapping[str, str] = field(default_factory=dict)
 

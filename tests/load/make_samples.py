@@ -560,8 +560,10 @@ FORMATS = [
 
 def main(folder: Path) -> None:
     """Write one file of each format."""
+    from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST  # which are written with what stands above
+
     folder.mkdir(parents=True, exist_ok=True)
-    for one in FORMATS:
+    for one in [*FORMATS, *PIXEL_FORMATS, URL_LIST]:
         one.to(folder, known_rows())
 
 

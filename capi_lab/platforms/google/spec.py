@@ -12,6 +12,7 @@ from types import MappingProxyType
 from capi_lab.platforms.google.ads_spec import ADS_API
 from capi_lab.platforms.google.codes import DATA_MANAGER
 from capi_lab.platforms.google.needs import CONSENT_COUNTRIES, DATA_MANAGER_NEEDS
+from capi_lab.platforms.google.pixel import PIXEL
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
     ACTION_SOURCES_PAGE,
@@ -315,6 +316,7 @@ SPEC = PlatformSpec(
     ),
     windows=(AttributionWindow("click", timedelta(days=30), (), "1 to 90 days, by conversion action"),),
     routes=(_DATA_MANAGER, ADS_API),
+    pixel=PIXEL,
     sources={
         "event_names": Source(
             "https://support.google.com/analytics/answer/9267735",

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.linkedin.codes import CODES
+from capi_lab.platforms.linkedin.pixel import PIXEL
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     ChosenSince,
@@ -244,6 +245,7 @@ SPEC = PlatformSpec(
         ),
     ),
     routes=(_CAPI,),
+    pixel=PIXEL,
     sources={
         "event_names": Source(
             _SCHEMA,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from capi_lab.identity.rules import KEY_RULES
 from capi_lab.platforms.meta.codes import CODES
+from capi_lab.platforms.meta.pixel import PIXEL
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     WEB,
@@ -348,6 +349,7 @@ SPEC = PlatformSpec(
         AttributionWindow("engagement", timedelta(days=1), (), "engage-through, since March 2026"),
     ),
     routes=(_CAPI,),
+    pixel=PIXEL,
     sources={
         "event_names": Source(
             "https://developers.facebook.com/docs/meta-pixel/reference",

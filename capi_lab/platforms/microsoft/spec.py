@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.microsoft.clickid import PATTERN
 from capi_lab.platforms.microsoft.offline_spec import OFFLINE
+from capi_lab.platforms.microsoft.pixel import PIXEL
 from capi_lab.platforms.microsoft.uet_spec import UET, USER_FIELDS
 from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule
 from capi_lab.platforms.spec import PlatformSpec, match_keys
@@ -43,6 +44,7 @@ SPEC = PlatformSpec(
     ),
     windows=(AttributionWindow("click", timedelta(days=30), (), "a goal can have 1 minute to 90 days"),),
     routes=(OFFLINE, UET),
+    pixel=PIXEL,
     sources={
         "event_names": Source(
             _GUIDE,

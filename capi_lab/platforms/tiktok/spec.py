@@ -39,6 +39,7 @@ from capi_lab.platforms.rules import (
 )
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.platforms.tiktok.codes import CODES
+from capi_lab.platforms.tiktok.pixel import PIXEL
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel, Ineligible
 
@@ -353,6 +354,7 @@ SPEC = PlatformSpec(
         AttributionWindow("engagement", timedelta(days=1), (timedelta(days=7),), "6 seconds watched; default assumed"),
     ),
     routes=(_EVENTS_API,),
+    pixel=PIXEL,
     sources={
         "event_names": Source(f"{_HELP}/supported-standard-events", date(2025, 9, 1), Confidence.HIGH),
         "aliases": Source(
