@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame, find_in_pairs
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.values import repeats
+from capi_lab.platforms import PLATFORMS
 from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
@@ -28,6 +29,10 @@ SAME_VISITORS_CLICK = Repeat(
 )
 """The same id of the same browser again is a reload, over files and parts as inside of one."""
 
+# Their cookies say when the browser was first seen.
+_BROWSER_IDS = frozenset(
+    one.param for platform in PLATFORMS.values() for one in platform.spec.click_ids if not one.is_click
+)
 _NETWORKS = {name.lower(): network for name, network in URL_PARAMETERS.items()}
 
 
@@ -52,7 +57,8 @@ def add_click_ids(
     Returns
     -------
     DataFrame
-        With one column per id found, and ``click_time`` (earliest time a cookie gives for a used id).
+        With one column per id found, and ``click_time`` (earliest time a cookie gives for a used click id; that of a
+        browser id is no click's).
     """
     import pandas as pd
 
@@ -68,7 +74,8 @@ def add_click_ids(
             intake.note_count(len(part), "{n} rows carry " + f"'{param}', kept as an extra column")
         values = part.set_index("row")["click_id"].reindex(frame.index).astype("str")
         frame = frame.assign(**{param: frame[param].fillna(values) if param in frame else values})
-    times = ids.dropna(subset=["click_time"]).groupby("row")["click_time"].min()
+    clicks = ids[~ids["param"].isin(_BROWSER_IDS)]
+    times = clicks.dropna(subset=["click_time"]).groupby("row")["click_time"].min()
     if len(times):
         times = times.reindex(frame.index)
         frame = frame.assign(click_time=frame["click_time"].fillna(times) if "click_time" in frame else times)
