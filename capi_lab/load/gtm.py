@@ -11,18 +11,21 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from capi_lab.errors import LoadError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
+from capi_lab.load.har import parameters
 from capi_lab.load.records import Records
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing, currency_codes, event_times, money, pick, repeats, text_column
+from capi_lab.platforms import PLATFORMS
+from capi_lab.platforms.pixel import PixelField
 from capi_lab.tables import EVENTS
-from capi_lab.words import Channel, Consent, LoadDrop
+from capi_lab.words import Channel, LoadDrop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +34,17 @@ __all__ = ["gtm_server_log"]
 
 _FORMAT = "server-side GTM log"
 _HIT = re.compile(r"/g/collect(?:\?|$)")
-# gcs=G1<ad storage><analytics storage>; what is neither 0 nor 1 was not asked.
-_CONSENT = {"1": str(Consent.GRANTED), "0": str(Consent.DENIED)}
+# A hit is what the pixel sends, whoever receives it.
+_HIT_FIELDS = {
+    **{
+        name: PLATFORMS["google"].spec.pixel.fields[name]
+        for name in (
+            "event_name", "event_id", "conversion_id", "value", "currency", "user_key", "visitor_id", "page_url",
+            "referrer_url", "consent_ad_user_data",
+        )
+    },
+    "session_id": PixelField(("sid",)),
+}  # fmt: skip
 _NETWORKS = {
     "graph.facebook.com": "meta",
     "datamanager.googleapis.com": "google",
@@ -112,7 +124,7 @@ def _log(path: Part, tz: str | None) -> Loaded:
             "visitor_id": hits["visitor_id"],
             "page_url": hits["page_url"],
             "referrer_url": hits["referrer_url"],
-            "consent_ad_user_data": hits["consent"].str[2:3].map(_CONSENT).astype("str"),
+            "consent_ad_user_data": hits["consent_ad_user_data"],
             "client_ip": client_addresses(col("httpRequest", "remoteIp").where(hit), intake),
             "user_agent": col("httpRequest", "userAgent").where(hit),
             "tag": messages.col("Name").where(sent),
@@ -171,31 +183,12 @@ def _hits(urls: pd.Series) -> pd.DataFrame:
     """Read the parameters of GA4 hits; percent-encoding is undone once, a plus stays a plus."""
     import pandas as pd
 
-    names = {
-        "event_name": ("en",),
-        "event_id": ("ep.event_id",),
-        "conversion_id": ("ep.transaction_id",),
-        "value": ("epn.value", "ep.value"),
-        "currency": ("cu", "ep.currency"),
-        "user_key": ("uid",),
-        "visitor_id": ("cid",),
-        "session_id": ("sid",),
-        "page_url": ("dl",),
-        "referrer_url": ("dr",),
-        "consent": ("gcs",),
-    }
-    found = [_parameters(url) if isinstance(url, str) else {} for url in urls]
+    found = [parameters(url.partition("?")[2]) if isinstance(url, str) else {} for url in urls]
     columns = {
-        ours: blank_to_missing(
-            text_column([next((one[t] for t in theirs if t in one), None) for one in found], urls.index)
-        )
-        for ours, theirs in names.items()
+        ours: blank_to_missing(text_column([one.read(sent) for sent in found], urls.index))
+        for ours, one in _HIT_FIELDS.items()
     }
     return pd.DataFrame(columns, index=urls.index)
-
-
-def _parameters(url: str) -> dict[str, str]:
-    return dict(reversed(parse_qsl(url.partition("?")[2].replace("+", "%2B"), errors="replace")))
 
 
 def _bodies(texts: pd.Series) -> pd.DataFrame:
