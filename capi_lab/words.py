@@ -228,6 +228,7 @@ class LoadDrop(StrEnum):
     NO_TIME = "no_time"
     AMBIGUOUS_LOCAL_TIME = "ambiguous_local_time"
     NO_ID = "no_id"
+    NO_COUNT = "no_count"
     DUPLICATE_ID = "duplicate_id"
     DUPLICATE_ROW = "duplicate_row"
     CONTINUATION_LINE = "continuation_line"

@@ -6,6 +6,7 @@ from capi_lab.load.ga4 import ga4_bigquery, ga4_clicks, ga4_fivetran
 from capi_lab.load.google_ads import google_click_view
 from capi_lab.load.gtm import gtm_server_log
 from capi_lab.load.pixels import pixel_har
+from capi_lab.load.reports import platform_report
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.load.sample import Sample, sample, samples
 from capi_lab.load.segment import segment_pages, segment_tracks
@@ -31,6 +32,7 @@ __all__ = [
     "google_click_view",
     "gtm_server_log",
     "pixel_har",
+    "platform_report",
     "sample",
     "samples",
     "segment_pages",

@@ -20,7 +20,7 @@ from capi_lab.load.values import event_times, pick, repeats
 from capi_lab.tables import CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
-__all__ = ["google_click_view"]
+__all__ = ["dotted", "google_click_view"]
 
 _FORMAT = "Google Ads click_view"
 _EXTRA = {
@@ -117,14 +117,14 @@ def _opened(path: Part) -> tuple[Cells, Intake]:
     for one in source.objects:  # a streamed answer is a list of pages
         pages = [row for row in listed(one.get("results")) if isinstance(row, dict)]
         rows += pages or ([] if "results" in one else [one])
-    flat = Records([_dotted(row) for row in rows], source.unparsable, path, _FORMAT)
+    flat = Records([dotted(row) for row in rows], source.unparsable, path, _FORMAT)
     return Cells(flat.flat()), flat.intake()
 
 
-def _dotted(row: dict[str, Any], above: str = "") -> dict[str, Any]:
+def dotted(row: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Flatten ``{"clickView": {"gclid": ...}}`` to ``{"click_view.gclid": ...}``."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         path = above + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
-        flat |= _dotted(value, f"{path}.") if isinstance(value, dict) else {path: value}
+        flat |= dotted(value, f"{path}.") if isinstance(value, dict) else {path: value}
     return flat

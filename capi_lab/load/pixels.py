@@ -118,9 +118,7 @@ def _events(part: Part, *, tz: str | None, own: dict[str, str], keep_blocked: bo
         if reason is None:
             rows += _rows(request, events, platform)
     intake = Intake(part.name, format_, pd.DataFrame(index=pd.RangeIndex(len(requests))), unparsable=unparsable)
-    for one in dict.fromkeys(reasons):
-        if one is not None:
-            intake.drop(pd.Series([r is one for r in reasons])[intake.frame.index], one)
+    intake.drop_each(reasons)
     for platform, n in sorted(blocked.items()):
         intake.note_count(n, "{n} requests to " + platform + " were blocked in the browser and never sent")
     expanded = len(rows) - len(intake.frame)

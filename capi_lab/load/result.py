@@ -167,6 +167,13 @@ class Intake:
         if kept is not None:
             self.frame = self.frame[kept]
 
+    def drop_each(self, reasons: Sequence[LoadDrop | None]) -> None:
+        """Take out the rows that have a reason; one for each row of the frame."""
+        import pandas as pd
+
+        self.dropped.update(str(reason) for reason in reasons if reason is not None)
+        self.frame = self.frame[pd.Series([reason is None for reason in reasons], index=self.frame.index, dtype=bool)]
+
     def note(self, text: str) -> None:
         """Record a finding once; it must not hold a value of a row."""
         self.findings.setdefault(text)
