@@ -21,6 +21,8 @@ _HOMES = {
     "Reconciled": "capi_lab.reconcile",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
+    "attach_clicks": "capi_lab.reconcile",
+    "attachments": "capi_lab.reconcile",
     "attribute": "capi_lab.reconcile",
     "browser_of": "capi_lab.identity",
     "clock_findings": "capi_lab.reconcile",
@@ -57,6 +59,8 @@ __all__ = [
     "Waterfall",
     "World",
     "__version__",
+    "attach_clicks",
+    "attachments",
     "attribute",
     "browser_of",
     "clock_findings",
@@ -95,6 +99,8 @@ if TYPE_CHECKING:
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,
+        attach_clicks,
+        attachments,
         attribute,
         clock_findings,
         correct_clock,

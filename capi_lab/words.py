@@ -27,6 +27,7 @@ __all__ = [
     "LoadDrop",
     "Origin",
     "Outcome",
+    "OwnId",
     "PairCause",
     "Setup",
     "Step",
@@ -89,6 +90,14 @@ class Tie(StrEnum):
     """What ties a click to a conversion (``tied_by``); besides, the name of a column both carry."""
 
     CLICK_ID = "click_id"
+
+
+class OwnId(StrEnum):
+    """What clicks say of an id that an order carries already (``<id>_tied_by`` of `attach_clicks`)."""
+
+    CLICK_ID = "click_id"
+    KEPT = "kept"
+    OWN = "own"
 
 
 class CreditModel(StrEnum):

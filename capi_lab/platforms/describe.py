@@ -9,7 +9,7 @@ from datetime import timedelta
 from capi_lab.identity import KEY_RULES, NORMALISERS
 from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
-from capi_lab.platforms.rules import Assumption, DedupRule
+from capi_lab.platforms.rules import Assumption, DedupRule, Wrapped
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.sources import Source
 
@@ -91,7 +91,7 @@ def describe(spec: PlatformSpec) -> str:
                 "yes" if one.is_click else "no",
                 "is refused" if one.strict else "is suspicious",
                 ", ".join(f"`{name}`" for name in one.excludes) or "–",
-                f"`{one.wraps.param}`" if one.wraps else "–",
+                _wrapped(one.wraps),
             )
             for one in spec.click_ids
         ),
@@ -129,6 +129,12 @@ def _pixel(rule: PixelRule) -> Iterator[str]:
     for parameter, name in rule.unnamed:
         yield f"- without a name, {f'with `{parameter}`' if parameter else 'else'}: `{name}`"
     yield from _sourced(rule.sources, *sorted(rule.sources))
+
+
+def _wrapped(wraps: Wrapped | None) -> str:
+    if wraps is None:
+        return "–"
+    return f"`{wraps.param}`" + (f", made as `{wraps.made}`" if wraps.made else "")
 
 
 def _windows(spec: PlatformSpec) -> Iterator[str]:

@@ -164,10 +164,14 @@ class Wrapped:
         The inner id's name.
     pattern : str
         Its first group is the inner id; no shorthand classes, so that every engine reads it alike.
+    made : str
+        How the platform lets others make the outer id, with ``{id}`` for the inner one and ``{milliseconds}`` for the
+        time it was first seen; empty where only the platform makes it.
     """
 
     param: str
     pattern: str
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Tie events to conversions, replay what each platform would count, and credit conversions to clicks."""
 
+from capi_lab.reconcile.attach import attach_clicks, attachments
 from capi_lab.reconcile.attribute import attribute, one_per_click, touches
 from capi_lab.reconcile.candidates import LinkCandidates, link_candidates
 from capi_lab.reconcile.clock import ClockFinding, ClockFindings, clock_findings
@@ -13,6 +14,8 @@ __all__ = [
     "ClockFindings",
     "LinkCandidates",
     "Reconciled",
+    "attach_clicks",
+    "attachments",
     "attribute",
     "clock_findings",
     "correct_clock",

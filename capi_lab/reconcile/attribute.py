@@ -192,7 +192,7 @@ def _claims(
     left = as_table(conversions, CONVERSIONS)
     right = as_table(clicks, CLICKS, beside=left)
     same_backend(left, right)
-    keys = _keys(left, right, on)
+    keys = tying_keys(left, right, on)
     kinds = to_frame(right.select("platform", "param").distinct())
     params = kinds.sort_values(["platform", "param"]).groupby("platform")["param"].agg(list).to_dict()
     if isinstance(window, Mapping):
@@ -215,7 +215,8 @@ def _claims(
     return left, right, claims, keys
 
 
-def _keys(conversions: ibis.Table, clicks: ibis.Table, on: str | Sequence[str] | None) -> list[str]:
+def tying_keys(conversions: ibis.Table, clicks: ibis.Table, on: str | Sequence[str] | None) -> list[str]:
+    """Settle by which columns of both tables a click is a person's: those of ``on``, else ``user_key`` if there."""
     if on is None:
         return ["user_key"] if "user_key" in conversions.columns and "user_key" in clicks.columns else []
     keys = [on] if isinstance(on, str) else list(on)

@@ -21,7 +21,20 @@ from capi_lab.platforms.rules import Wrapped
 from capi_lab.reconcile.by_key import microseconds
 from capi_lab.words import Tie
 
-__all__ = ["RESULT", "Claim", "IdTie", "Level", "Spelling", "last_clicks", "levels"]
+__all__ = [
+    "NO_CLICK",
+    "RESULT",
+    "Claim",
+    "IdTie",
+    "Level",
+    "Spelling",
+    "answered",
+    "first_given",
+    "last_clicks",
+    "levels",
+    "row_of",
+    "time_of",
+]
 
 RESULT = ("attributed", "click_row_id", "click_platform", "tied_by", "lag")
 """The columns `last_clicks` adds, in this order."""
@@ -29,7 +42,8 @@ RESULT = ("attributed", "click_row_id", "click_platform", "tied_by", "lag")
 # A click as one text: its time as 19 digits, then its row id. Such texts sort like (time, row id). Room is left for the
 # years -90,000 to 160,000: who takes milliseconds for seconds has clicks in the year 58,000.
 _DIGITS, _SHIFT = 19, 4_000_000_000_000_000_000
-_NO_CLICK = ""
+NO_CLICK = ""
+"""No click, in the form of `answered`; less than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +155,14 @@ def last_clicks(
     if not ties:
         nothing = {name: ibis.null("string") for name in RESULT[1:4]}
         return conversions.mutate(attributed=ibis.literal(value=False), **nothing, lag=ibis.null("int64"))
-    asks = conversions.mutate(
-        _lc_at=epoch_microseconds(conversions.event_time), **{f"_lc_ask{i}": tie.asked for i, tie in enumerate(ties)}
-    )
-    table = (_by_asof if asof else _by_window)(asks, ties)
+    table = answered(conversions, ties, asof=asof)
     # What each tie gives inside the window; then each platform's claim; then the latest of those.
-    table = table.mutate(
-        **{
-            f"_lc_{i}": ibis.ifelse(
-                table[f"_lc_{i}"] >= _digits(table._lc_at - tie.claim.longest), table[f"_lc_{i}"], _NO_CLICK
-            ).fill_null(_NO_CLICK)
-            for i, tie in enumerate(ties)
-        }
-    )
     given: dict[str, list[tuple[str, Any]]] = {claim.platform: [] for claim in claims}
     for i, tie in enumerate(ties):
         given[tie.claim.platform].append((tie.word, table[f"_lc_{i}"]))
     table = table.mutate(_lc_best=_latest([_claimed(found) for found in given.values() if found]))
     best = table._lc_best
-    row = best.substr(_DIGITS).nullif("")
+    row = row_of(best)
     from_tie = [(best == table[f"_lc_{i}"], tie) for i, tie in enumerate(ties)]
     none = ibis.null("string")
     return table.select(
@@ -168,8 +171,41 @@ def last_clicks(
         click_row_id=row,
         click_platform=row.notnull().ifelse(ibis.cases(*[(same, tie.claim.platform) for same, tie in from_tie]), none),
         tied_by=row.notnull().ifelse(ibis.cases(*[(same, tie.word) for same, tie in from_tie]), none),
-        lag=table._lc_at - (best.substr(0, _DIGITS).nullif("").cast("int64") - _SHIFT),
+        lag=table._lc_at - time_of(best),
     )
+
+
+def answered(conversions: ibis.Table, ties: Sequence[Level], *, asof: bool) -> ibis.Table:
+    """Ask each tie for its click.
+
+    Returns
+    -------
+    Ibis table
+        The conversions with ``_lc_at``, their time in microseconds, and ``_lc_0``, ``_lc_1`` ...: each tie's last click
+        inside its window, as `row_of` and `time_of` read it; ``""`` where there is none.
+    """
+    asks = conversions.mutate(
+        _lc_at=epoch_microseconds(conversions.event_time), **{f"_lc_ask{i}": tie.asked for i, tie in enumerate(ties)}
+    )
+    table = (_by_asof if asof else _by_window)(asks, ties)
+    return table.mutate(
+        **{
+            f"_lc_{i}": ibis.ifelse(
+                table[f"_lc_{i}"] >= _digits(table._lc_at - tie.claim.longest), table[f"_lc_{i}"], NO_CLICK
+            ).fill_null(NO_CLICK)
+            for i, tie in enumerate(ties)
+        }
+    )
+
+
+def row_of(click: Any) -> Any:
+    """Return a click's row id; missing for `NO_CLICK`."""
+    return click.substr(_DIGITS).nullif("")
+
+
+def time_of(click: Any) -> Any:
+    """Return a click's time in microseconds; missing for `NO_CLICK`."""
+    return click.substr(0, _DIGITS).nullif("").cast("int64") - _SHIFT
 
 
 def _digits(at: Any) -> Any:
@@ -183,8 +219,12 @@ def _latest(clicks: Sequence[Any]) -> Any:
 def _claimed(found: Sequence[tuple[str, Any]]) -> Any:
     """Return one platform's click: the latest of those its ids name, else that of the first key that gives one."""
     named = [click for word, click in found if word == Tie.CLICK_ID]
-    choices = ([_latest(named)] if named else []) + [click for word, click in found if word != Tie.CLICK_ID]
-    return ibis.cases(*[(click != _NO_CLICK, click) for click in choices], else_=_NO_CLICK)
+    return first_given(([_latest(named)] if named else []) + [click for word, click in found if word != Tie.CLICK_ID])
+
+
+def first_given(clicks: Sequence[Any]) -> Any:
+    """Return the first of several answers that is a click."""
+    return ibis.cases(*[(click != NO_CLICK, click) for click in clicks], else_=NO_CLICK)
 
 
 def _by_asof(asks: ibis.Table, ties: Sequence[Level]) -> ibis.Table:

@@ -55,7 +55,8 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[str, ibis
             Backend, "to_parquet", lambda self, table, path, **more: hear(table) or parquet(self, table, path, **more)
         )
         # Elsewhere the last click is found by a window.
-        patch.setattr(import_module("capi_lab.reconcile.attribute"), "joins_asof", lambda *_: False)
+        for name in ("attribute", "attach"):
+            patch.setattr(import_module(f"capi_lab.reconcile.{name}"), "joins_asof", lambda *_: False)
         con = ibis.duckdb.connect()
         for whose[0], work in _works({name: con.read_parquet(folder / f"{name}.parquet") for name in tables}).items():
             answer = work()
@@ -91,6 +92,9 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
         "attribute": lambda: cl.attribute(of["conversions"], of["clicks"]),
         "attribute one": lambda: cl.attribute(of["conversions"], of["clicks"], platform="meta"),
         "one_per_click": lambda: cl.one_per_click(cl.attribute(of["conversions"], of["clicks"])),
+        "attach_clicks": lambda: cl.attach_clicks(
+            of["conversions"].drop("gclid"), of["clicks"], on=["user_key", ("user_key", "user_key")]
+        ),
         "clock_findings": lambda: cl.clock_findings(rec()),
         "candidates in the ledger": lambda: cl.link_candidates(rec()).table,
         "candidates between channels": lambda: cl.link_candidates(rec(), between="channels").blocks,

@@ -332,7 +332,7 @@ SPEC = PlatformSpec(
             life=timedelta(days=90),
             pattern=r"fb\.\d+\.\d{10,}\.[^.]+(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?",
             strict=True,
-            wraps=Wrapped("fbclid", "^fb[.][0-9]+[.][0-9]+[.]([^.]+)"),
+            wraps=Wrapped("fbclid", "^fb[.][0-9]+[.][0-9]+[.]([^.]+)", made="fb.1.{milliseconds}.{id}"),
         ),
         ClickIdRule(
             "fbp",
@@ -363,6 +363,12 @@ SPEC = PlatformSpec(
             _READ,
             Confidence.HIGH,
             "90 days; four or five segments; a malformed fbc fails the request (medium)",
+        ),
+        "click_ids.made": Source(
+            f"{_DOCS}/parameters/fbp-and-fbc",
+            date(2026, 9, 12),
+            Confidence.HIGH,
+            "fb.subdomainIndex.creationTime.fbclid; creation is when the fbclid was first observed, in milliseconds",
         ),
         "consent": Source(_EVENT_PAGE, _READ, Confidence.HIGH),
         "windows": Source(
