@@ -108,10 +108,15 @@ def _events(part: Part, *, tz: str | None, own: dict[str, str], keep_blocked: bo
     requests, unparsable, format_ = read_requests(part)
     reasons: list[LoadDrop | None] = []
     rows: list[dict[str, str | None]] = []
-    blocked = Counter[str]()
+    blocked, copied, reported = Counter[str](), Counter[tuple[str, str | None]](), set[tuple[str, str | None]]()
     for request in requests:
         platform, reason, events = _judged(request, own)
-        if request.delivery is Delivery.BLOCKED and events:
+        pixels = {(platform, event["pixel_id"]) for event in events}
+        if reason is None:
+            reported |= pixels
+        else:
+            copied.update(pixels)
+        if reason is None and request.delivery is Delivery.BLOCKED:
             blocked[platform] += 1
             reason = None if keep_blocked else LoadDrop.BLOCKED_REQUEST
         reasons.append(reason)
@@ -128,7 +133,10 @@ def _events(part: Part, *, tz: str | None, own: dict[str, str], keep_blocked: bo
     frame = _typed(intake, tz)
     unanswered = int((frame["delivery"] == Delivery.UNANSWERED).sum())
     intake.note_count(unanswered, "{n} events have no answer in the log: they may have arrived or not")
-    if format_ != "HAR":
+    if format_ == "HAR":
+        alone = sum(n for pixel, n in copied.items() if pixel not in reported)
+        intake.note_count(alone, "{n} copied requests are of pixels of which the log has no original: is it whole?")
+    else:
         intake.note(_ANSWER_LACKS)
     return intake.loaded(EVENTS, frame, expanded=expanded)
 
@@ -145,15 +153,16 @@ def _columns() -> tuple[str, ...]:
 
 
 def _judged(request: Request, own: dict[str, str]) -> tuple[str, LoadDrop | None, list[dict[str, str | None]]]:
-    """Say whose a request is, why it is no row, and which events it carries."""
+    """Say whose a request is, why it is no row, and which events it carries; of a copy, the one it repeats."""
     target = _target(request.url, own)
     if target is None:
         return "", LoadDrop.NOT_A_PIXEL, []
     platform, endpoint, account, query = target
+    rule = PLATFORMS[platform].spec.pixel
     if endpoint.carries is Carries.NONE or request.method in ("OPTIONS", "HEAD"):
         return platform, LoadDrop.OTHER_RECORD, []
     if endpoint.carries is Carries.COPY:
-        return platform, LoadDrop.COPIED_REQUEST, []
+        return platform, LoadDrop.COPIED_REQUEST, [_event(rule, account, parameters(query))]
     onward = _target(request.redirect, own) if request.redirect else None
     if onward is not None and onward[0] == platform and onward[1].carries is Carries.EVENT:
         return platform, LoadDrop.COPIED_REQUEST, []  # the entry it was sent on to is the report
@@ -162,13 +171,7 @@ def _judged(request: Request, own: dict[str, str]) -> tuple[str, LoadDrop | None
     sent = bodies(request, batched=endpoint.batched)
     if sent is None:
         return platform, LoadDrop.UNPARSABLE, []
-    rule = PLATFORMS[platform].spec.pixel
-    events = []
-    for body in sent:
-        event = _fields(rule, _unpacked(rule, {**parameters(query), **body}))
-        if account:
-            event["pixel_id"] = account
-        events.append(event)
+    events = [_event(rule, account, {**parameters(query), **body}) for body in sent]
     named = [event for event in events if event["event_name"] not in rule.no_events]
     if not named:
         return platform, LoadDrop.OTHER_RECORD, []
@@ -221,9 +224,12 @@ def _unpacked(rule: PixelRule, sent: dict[str, str]) -> dict[str, str]:
     return sent
 
 
-def _fields(rule: PixelRule, sent: dict[str, str]) -> dict[str, str | None]:
+def _event(rule: PixelRule, account: str | None, sent: dict[str, str]) -> dict[str, str | None]:
     """Read our columns out of what a request sent."""
+    sent = _unpacked(rule, sent)
     found = {column: one.read(sent) for column, one in rule.fields.items()}
+    if account is not None:
+        found["pixel_id"] = account
     if found.get("event_name") is None:
         found["event_name"] = next(
             (name for parameter, name in rule.unnamed if not parameter or parameter in sent), None

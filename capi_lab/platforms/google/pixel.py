@@ -26,10 +26,8 @@ PIXEL = PixelRule(
         PixelEndpoint(_ADS, rf"/pagead/conversion/{_ID}", account="AW-{}"),
         PixelEndpoint(_ADS, r"/ccm/collect/?"),
         PixelEndpoint(_ANALYTICS, r"/g/collect/?", batched=True),
-        PixelEndpoint(
-            _ADS, rf"/(?:ccm/conversion|pagead/1p-conversion|pagead/viewthroughconversion)/{_ID}", Carries.COPY
-        ),
-        PixelEndpoint(_ADS, rf"/(?:rmkt/collect|pagead/1p-user-list)/{_ID}", Carries.COPY),
+        PixelEndpoint(_ADS, rf"/(?:ccm|pagead)/(?:1p-|viewthrough)?conversion/{_ID}", Carries.COPY, "AW-{}"),
+        PixelEndpoint(_ADS, rf"/(?:rmkt/collect|pagead/1p-user-list)/{_ID}", Carries.COPY, "AW-{}"),
         PixelEndpoint(r"stats\.g\.doubleclick\.net", r"/g/collect/?", Carries.COPY),
         PixelEndpoint(_ADS, r"/(?:pagead/form-data|ccm/form-data|ccm/s/collect)(?:/.*)?", Carries.NONE),
     ),
