@@ -167,6 +167,11 @@ def test_a_body_is_read_however_it_is_written(data: dict, tmp_path: Path) -> Non
     assert (row["event_name"], row["event_id"], row["value"]) == ("Lead", "a+b c", 5.0)
 
 
+def test_a_urls_plus_stays_a_plus(tmp_path: Path) -> None:
+    """Tags write a space as ``%20``: a plus in an id is the id's own, and one name's first value counts."""
+    assert one(tmp_path, entry(f"{META}&eid=a+b%20c&eid=second"))["event_id"] == "a+b c"
+
+
 def test_json_batches_and_unreadable_bodies(tmp_path: Path) -> None:
     """A list of events, or one under ``batch``, is one row each; probes are none; a cut body is counted."""
 
