@@ -8,25 +8,21 @@ value is decoded once. An id that holds anything but base64url characters and do
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from capi_lab.words import IdSource
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
+    "CLEAN_ID",
+    "NESTED_PARAMETERS",
     "NO_VALUE",
     "URL_PARAMETERS",
     "FoundId",
     "IdProblem",
-    "click_id_frame",
     "click_ids_from_cookies",
     "click_ids_from_pairs",
     "click_ids_from_url",
@@ -54,9 +50,12 @@ URL_PARAMETERS = {
 
 _COLUMN = {name: name.lower() for name in URL_PARAMETERS}
 _BY_FOLDED = {name.lower(): name for name in URL_PARAMETERS}
-_NESTED = frozenset({"dl", "url", "redirect"})
-_HINT = re.compile("|".join([*_BY_FOLDED, *sorted(_NESTED)]), re.IGNORECASE)
-_CLEAN = re.compile(r"[A-Za-z0-9_.\-]+")
+NESTED_PARAMETERS = frozenset({"dl", "url", "redirect"})
+"""URL parameters, in lower case, whose values are URLs to look into."""
+_HINT = re.compile("|".join([*_BY_FOLDED, *sorted(NESTED_PARAMETERS)]), re.IGNORECASE)
+CLEAN_ID = r"[A-Za-z0-9_.\-]+"
+"""What a click id that was not damaged on its way looks like."""
+_CLEAN = re.compile(CLEAN_ID)
 # No "na": it is Namibia, and a region of many countries.
 NO_VALUE = frozenset({"", "-", "(not set)", "(none)", "null", "undefined", "nan"})
 """Texts that stand for nothing, in lower case."""
@@ -145,7 +144,7 @@ def find_in_url(url: str) -> tuple[FoundId, ...]:
         return ()
     pairs = list(_pairs(url))
     for name, value in list(pairs):
-        if name.lower() in _NESTED:
+        if name.lower() in NESTED_PARAMETERS:
             pairs += _pairs(value)
     exact = {name for name, _ in pairs if name in URL_PARAMETERS}
     found, seen = [], set()
@@ -330,52 +329,3 @@ def click_ids_from_pairs(pairs: Iterable[tuple[str, object]]) -> dict[str, str]:
 
 def _moved(one: FoundId) -> FoundId:
     return FoundId(one.param, one.value, IdSource.META, one.time, one.problem, one.usable)
-
-
-# -- whole columns -----------------------------------------------------------------------------------------
-
-
-def click_id_frame(
-    urls: pd.Series | None = None, cookies: pd.Series | None = None
-) -> tuple[pd.DataFrame, Counter[str]]:
-    """Read the ids of a whole column of URLs and, after them, of cookies.
-
-    Parameters
-    ----------
-    urls, cookies : Series of str, optional
-        Same index where both are given.
-
-    Returns
-    -------
-    frame : DataFrame
-        One row per id found and usable: ``row`` (index label), ``param``, ``click_id``, ``id_source``,
-        ``click_time`` (datetime64[us, UTC]; missing for ids out of a URL: theirs is the request's time).
-        The first per row and param only, URL before cookie.
-    problems : Counter
-        `IdProblem` to number of ids.
-    """
-    import pandas as pd
-
-    found: list[tuple[object, str, str, str, datetime | None]] = []
-    problems: Counter[str] = Counter()
-    for column, finder, hint in ((urls, find_in_url, _HINT), (cookies, find_in_cookies, None)):
-        if column is None:
-            continue
-        present = column.dropna()
-        if hint is not None:
-            present = present[present.str.contains(hint)]
-        memory: dict[str, tuple[FoundId, ...]] = {}
-        for row, text in present.items():
-            ids = memory.get(text)
-            if ids is None:
-                ids = memory[text] = finder(text)
-            for one in ids:
-                if one.problem:
-                    problems[str(one.problem)] += 1
-                if one.usable:
-                    found.append((row, one.param, one.value, str(one.source), one.time))
-    frame = pd.DataFrame(found, columns=["row", "param", "click_id", "id_source", "click_time"])
-    frame["click_time"] = pd.to_datetime(frame["click_time"], utc=True).dt.as_unit("us")
-    for name in ("param", "click_id", "id_source"):
-        frame[name] = frame[name].astype("str")
-    return frame.drop_duplicates(["row", "param"], ignore_index=True), problems

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from capi_lab.identity.clickids import URL_PARAMETERS, click_id_frame, find_in_pairs
+from capi_lab.identity.click_columns import click_id_frame
+from capi_lab.identity.clickids import URL_PARAMETERS, find_in_pairs
+from capi_lab.load.lines import arrow_text, text_series
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.values import repeats
 from capi_lab.platforms import PLATFORMS
@@ -14,6 +16,7 @@ from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from capi_lab.load.result import Intake, Loaded
@@ -72,7 +75,7 @@ def add_click_ids(
     for param, part in ids.groupby("param"):
         if param not in CLICK_ID_COLUMNS:
             intake.note_count(len(part), "{n} rows carry " + f"'{param}', kept as an extra column")
-        values = part.set_index("row")["click_id"].reindex(frame.index).astype("str")
+        values = _placed(part["click_id"], frame.index.get_indexer(part["row"]), frame.index)
         frame = frame.assign(**{param: frame[param].fillna(values) if param in frame else values})
     clicks = ids[~ids["param"].isin(_BROWSER_IDS)]
     times = clicks.dropna(subset=["click_time"]).groupby("row")["click_time"].min()
@@ -80,6 +83,16 @@ def add_click_ids(
         times = times.reindex(frame.index)
         frame = frame.assign(click_time=frame["click_time"].fillna(times) if "click_time" in frame else times)
     return frame
+
+
+def _placed(texts: pd.Series, places: np.ndarray, index: pd.Index) -> pd.Series:
+    """Put texts at their places in a column that is missing elsewhere."""
+    import numpy as np
+    import pyarrow as pa
+
+    at = np.full(len(index), -1)
+    at[places[places >= 0]] = np.flatnonzero(places >= 0)
+    return text_series(arrow_text(texts).take(pa.array(at, mask=at < 0)), index)
 
 
 def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) -> pd.DataFrame:

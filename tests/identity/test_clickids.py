@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import capi_lab as cl
+from capi_lab.identity.click_columns import click_id_frame
 from capi_lab.identity.clickids import (
     IdProblem,
-    click_id_frame,
+    click_ids_from_cookies,
     click_ids_from_pairs,
     find_in_cookies,
     find_in_url,
@@ -160,3 +162,38 @@ def test_whole_columns_prefer_the_url_and_count_problems() -> None:
     ]
     assert problems == {"damaged": 1, "repeated": 1}
     assert frame.set_index("row")["click_time"].notna().to_dict() == {0: False, 3: False, 2: True}
+
+
+_PIECES = st.sampled_from(
+    ["gclid=", "Gclid=", "GCLID=", "ScCid=", "sccid=", "fbclid=", "url=", "dl=", "Redirect=", "x=", "gclid", "&", "&",
+     "&", "?", "?", "#", "/", "%3F", "%26", "%3D", "gcl%69d=", "a", "B-_.", "A1", "0", "-", "null", "(not set)",
+     "{{gclid}}",
+     " ", "+", "%2B", "%", ";", ":", "//", "[", "]", "https://shop.example", "\\", "\u00e9", "\u212a", "\t",
+     "\n", "\x00"]
+)  # fmt: skip
+_URL = st.lists(_PIECES, max_size=14).map("".join) | st.lists(_PIECES, max_size=10).map(lambda p: "/?" + "".join(p))
+
+
+@settings(max_examples=300)
+@given(urls=st.lists(_URL | st.none(), max_size=12))
+def test_a_column_of_urls_holds_what_each_url_holds(urls: list[str | None]) -> None:
+    """Plain, encoded, nested, repeated or broken: all at once finds the ids, problems and order of one by one."""
+    index = [f"row {n}" for n in range(len(urls))]
+    frame, problems = click_id_frame(pd.Series(urls, index=index, dtype="str"))
+    want, wrong = [], Counter()
+    for row, url in zip(index, urls, strict=True):
+        found = find_in_url(url) if url is not None else ()
+        wrong.update(str(one.problem) for one in found if one.problem)
+        want += [(row, one.param, one.value, "url") for one in found if one.usable]
+    assert list(frame.drop(columns="click_time").itertuples(index=False, name=None)) == want
+    assert problems == wrong
+    assert str(frame["click_time"].dtype) == "datetime64[us, UTC]"
+    assert frame["click_time"].isna().all()
+
+
+@given(pieces=st.lists(st.sampled_from(["_fbp", "_fbc", "ttclid", "a", "_gac_1", "=", "; ", "fb.1.1795300000456.1"])))
+def test_a_column_of_cookies_holds_what_each_header_holds(pieces: list[str]) -> None:
+    """No header that holds an id is passed over."""
+    header = "".join(pieces)
+    frame, _ = click_id_frame(cookies=pd.Series([header], dtype="str"))
+    assert dict(zip(frame["param"], frame["click_id"], strict=True)) == click_ids_from_cookies(header)
