@@ -15,7 +15,7 @@ from capi_lab.errors import LoadError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.lines import arrow_text, numbered_lines, row_ids, text_series, unescaped
-from capi_lab.load.pageviews import REQUEST, refuse_unknown_kind, requests_loaded
+from capi_lab.load.pageviews import REQUEST, Requests, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing
 
@@ -97,11 +97,11 @@ def cloudfront_log(
     refuse_unknown_kind(kind)
     header: dict[str, list[str]] = {}  # a file's latest, which its next part goes on with
 
-    def parsed(part: Part) -> Intake:
+    def parsed(part: Part) -> Requests:
         intake = _cloudfront(part, header, forwarded=forwarded)
         if tz is not None:
             intake.note("tz= was not needed: CloudFront times are UTC")
-        return intake
+        return Requests.of_frame(intake)
 
     return requests_loaded(path, parsed, kind=kind, to=to)
 
@@ -266,11 +266,11 @@ def alb_log(path: Paths, *, tz: str | None = None, kind: str = "clicks", to: str
     """
     refuse_unknown_kind(kind)
 
-    def parsed(part: Part) -> Intake:
+    def parsed(part: Part) -> Requests:
         intake = _alb(part)
         if tz is not None:
             intake.note("tz= was not needed: load balancer times are UTC")
-        return intake
+        return Requests.of_frame(intake)
 
     return requests_loaded(path, parsed, kind=kind, to=to)
 

@@ -103,9 +103,11 @@ def gather(
         frame = _stacked(frames)
         rules = [rule for rule in rules if rule.time or not frame[rule.keys[0]].is_unique]
         surplus = surplus_rows(frame, rules)
-        frame = frame.drop(index=_joined(surplus)).reset_index(drop=True)
-        result = in_contract_order(checked(table, frame), table)
-        return Loaded(result, _without(report, rules, surplus))
+        gone = _joined(surplus)
+        frame = frame.drop(index=gone).reset_index(drop=True) if len(gone) else frame
+        if any(list(one.columns) != list(frame.columns) for one in frames):
+            frame = in_contract_order(checked(table, frame), table)  # a column some parts lack
+        return Loaded(frame, _without(report, rules, surplus))
 
 
 def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 
     from capi_lab.load.files import Part
 
-__all__ = ["arrow_text", "log_times", "numbered_lines", "quoted_fields", "row_ids", "text_series", "unescaped"]
+__all__ = [
+    "STAMP",
+    "arrow_text",
+    "between",
+    "bytes_of",
+    "log_times",
+    "numbered_lines",
+    "row_ids",
+    "text_series",
+    "unescaped",
+]
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_STAMP = "dd/Mon/yyyy:HH:MM:SS +zzzz"
+STAMP = "dd/Mon/yyyy:HH:MM:SS +zzzz"
+"""The time of httpd and nginx, a letter a character."""
+_SPACE = tuple(b" \t\n\f\r")
 
 
 def numbered_lines(part: Part) -> tuple[Any, np.ndarray]:
@@ -32,76 +44,51 @@ def numbered_lines(part: Part) -> tuple[Any, np.ndarray]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    data = part.data or b""
+    data = part.data or b"\n"
+    lines = _cut_at_line_ends(data)
     try:
-        data.decode()
-    except UnicodeDecodeError:
+        lines.validate(full=True)
+    except pa.ArrowInvalid:
         data = data.decode(errors="backslashreplace").encode()
+        lines = _cut_at_line_ends(data)
+    numbers = np.arange(part.first, part.first + len(lines))
+    text, offsets = bytes_of(lines)
+    if not np.isin(text[offsets[:-1]], _SPACE).any():  # a blank line begins with one
+        return lines, numbers
+    filled = pc.invert(pc.match_substring_regex(lines, r"^\s*$"))
+    return lines.filter(filled), numbers[filled.to_numpy(zero_copy_only=False)]
+
+
+def _cut_at_line_ends(data: bytes) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
     ends = np.flatnonzero(np.frombuffer(data, "uint8") == ord("\n")) + 1
     if not len(ends) or ends[-1] != len(data):
         ends = np.append(ends, len(data))
     offsets = np.concatenate([[0], ends]).astype("int32")
-    lines = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
-    numbers = np.arange(part.first, part.first + len(ends))
-    filled = pc.invert(pc.match_substring_regex(lines, r"^\s*$"))
-    if pc.all(filled).as_py():
-        return lines, numbers
-    return lines.filter(filled), numbers[filled.to_numpy(zero_copy_only=False)]
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def quoted_fields(lines: Any, counts: tuple[int, ...]) -> tuple[list[Any], np.ndarray]:
-    """Split lines such as ``a "b" c "d" "e"`` at their quotes.
+def bytes_of(lines: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the text of an Arrow column as bytes, and where in them each row begins and the last one ends."""
+    import numpy as np
 
-    Parameters
-    ----------
-    lines : pyarrow.StringArray
-    counts : tuple of int
-        How many quoted fields a line may have.
+    offsets = np.frombuffer(lines.buffers()[1], "int32", len(lines) + 1, 4 * lines.offset)
+    return np.frombuffer(lines.buffers()[2] or b"", "uint8"), offsets
 
-    Returns
-    -------
-    pieces : list of pyarrow.StringArray
-        What stands before the first field, the first field, what stands between it and the second, then the other
-        fields; missing where a line has fewer.
-    regular : ndarray of bool
-        Lines with such a count, one space between the fields from the second on, nothing but a line end behind the
-        last, and no backslash, which could stand before a quote; the other rows of ``pieces`` mean nothing.
-    """
+
+def between(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Any:
+    """Return pieces of one text, in order and apart, as an Arrow column."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    split = pc.split_pattern(lines, '"')
-    starts, values = split.offsets.to_numpy()[:-1], split.values
-    sizes = np.diff(split.offsets.to_numpy())
-    regular = np.isin(sizes, [2 * count + 1 for count in counts]) & ~_holding(lines, "\\")
-    ends = np.frombuffer(values.buffers()[1], "int32", len(values) + 1, 4 * values.offset)
-    text = np.frombuffer(values.buffers()[2] or b"", "uint8")
-    most = int(sizes[regular].max(initial=3))
-    for position in range(4, most, 2):
-        piece = np.where(sizes > position, starts + position, 0)
-        begin, length = ends[piece], ends[piece + 1] - ends[piece]
-        first = text[np.minimum(begin, len(text) - 1)]
-        last = sizes == position + 1
-        one_space = (length == 1) & (first == ord(" "))
-        line_end = (length == 0) | ((length == 1) & (first == ord("\n")))
-        regular &= (sizes <= position) | np.where(last, line_end, one_space)
-    pieces = []
-    for position in (0, 1, 2, *range(3, most, 2)):
-        there = sizes > position
-        pieces.append(values.take(pa.array(starts + position, mask=None if there.all() else ~there)))
-    return pieces, regular
-
-
-def _holding(lines: Any, character: str) -> np.ndarray:
-    """Say which lines hold an ASCII character; one pass over their bytes."""
-    import numpy as np
-
-    ends = np.frombuffer(lines.buffers()[1], "int32", len(lines) + 1, 4 * lines.offset)
-    where = np.flatnonzero(np.frombuffer(lines.buffers()[2] or b"", "uint8", ends[-1]) == ord(character))
-    holding = np.zeros(len(lines), bool)
-    holding[np.searchsorted(ends, where[where >= ends[0]], side="right") - 1] = True
-    return holding
+    if not len(starts):
+        return pa.array([], pa.string())
+    offsets = np.empty(2 * len(starts), "int32")
+    offsets[::2], offsets[1::2] = starts, ends
+    pieces = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text))
+    return pieces.take(pa.array(np.arange(0, len(offsets), 2)))
 
 
 def log_times(stamps: Any) -> np.ndarray:
@@ -121,31 +108,30 @@ def log_times(stamps: Any) -> np.ndarray:
     import pyarrow.compute as pc
 
     result = np.full(len(stamps), "NaT", dtype="datetime64[us]")
-    sized = pc.fill_null(pc.equal(pc.binary_length(stamps), len(_STAMP)), False).to_numpy(zero_copy_only=False)
+    sized = pc.fill_null(pc.equal(pc.binary_length(stamps), len(STAMP)), False).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(sized)
     if not len(rows):
         return result
     # Texts of one length are one block of bytes.
-    texts = stamps.filter(sized).cast("binary").cast(pa.binary(len(_STAMP)))
-    block = texts.buffers()[1]
-    text = np.frombuffer(block, "uint8", len(rows) * len(_STAMP), texts.offset * len(_STAMP))
-    text = text.reshape(len(rows), len(_STAMP))
+    texts = stamps.filter(sized).cast("binary").cast(pa.binary(len(STAMP)))
+    block = np.frombuffer(texts.buffers()[1], "uint8", len(rows) * len(STAMP), texts.offset * len(STAMP))
+    text = block.reshape(len(rows), len(STAMP)).T.copy()
     good = np.ones(len(rows), bool)
-    for position, kind in enumerate(_STAMP):
+    for position, kind in enumerate(STAMP):
         if kind in "dyHMSz" and not 3 <= position < 6:
-            good &= text[:, position] - np.uint8(ord("0")) <= 9  # wraps round below "0"
+            good &= text[position] - np.uint8(ord("0")) <= 9  # wraps round below "0"
         elif kind in "/: ":
-            good &= text[:, position] == ord(kind)
+            good &= text[position] == ord(kind)
 
     def number(start: int, length: int) -> np.ndarray:
         value = np.zeros(len(rows), "int32")
         for position in range(start, start + length):
-            value = value * 10 + (text[:, position] - np.uint8(ord("0")))
+            value = value * 10 + (text[position] - np.uint8(ord("0")))
         return value
 
-    sign = np.where(text[:, 21] == ord("-"), -1, 1)
-    good &= (text[:, 21] == ord("-")) | (text[:, 21] == ord("+"))
-    letters = (text[:, 3].astype("int32") << 16) + (text[:, 4].astype("int32") << 8) + text[:, 5]
+    sign = np.where(text[21] == ord("-"), -1, 1)
+    good &= (text[21] == ord("-")) | (text[21] == ord("+"))
+    letters = (text[3].astype("int32") << 16) + (text[4].astype("int32") << 8) + text[5]
     month = np.full(len(rows), -1, "int32")
     for index, name in enumerate(_MONTHS):
         month[letters == int.from_bytes(name.encode(), "big")] = index

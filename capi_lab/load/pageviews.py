@@ -3,28 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from capi_lab.errors import UnknownNameError
 from capi_lab.load.addresses import bots, client_addresses
 from capi_lab.load.clicks import add_click_ids, as_clicks
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
+from capi_lab.load.lines import arrow_text, text_series
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.result import Intake, Loaded
-from capi_lab.load.values import repeats
+from capi_lab.load.values import blank_to_missing, repeats
 from capi_lab.tables import VISITS
 from capi_lab.words import LoadDrop
 
-__all__ = ["REQUEST", "REQUEST_COLUMNS", "page_views", "refuse_unknown_kind", "requests_loaded"]
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+__all__ = ["REQUEST", "Column", "Requests", "page_views", "refuse_unknown_kind", "requests_loaded"]
 
 REQUEST = r"^(?P<method>[A-Z]+) (?P<target>\S+) HTTP/[\d.]+$"
 """The request line as logs write it; anything else is no visit."""
 
-REQUEST_COLUMNS = (
-    "row", "time", "method", "page_url", "referrer_url", "status", "user_agent", "client_ip", "cookie",
-)  # fmt: skip
-"""What `page_views` needs: row id, ``datetime64[us, UTC]``, then text."""
+Column: TypeAlias = "Callable[[str, np.ndarray], Any]"
+"""Name of a column and positions of requests to those requests' texts, as an Arrow column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests of a log, whose texts are only made for the rows that need them.
+
+    Parameters
+    ----------
+    intake : Intake
+        One row per request, no columns, a `RangeIndex`.
+    time : ndarray of datetime64[us]
+        UTC.
+    is_get : ndarray of bool
+        False for other methods and for malformed requests.
+    column : callable
+        Texts of ``row`` (an id), ``page_url``, ``referrer_url``, ``status``, ``user_agent``, ``client_ip``, ``cookie``;
+        placeholders such as ``-`` may still be in them.
+    """
+
+    intake: Intake
+    time: np.ndarray
+    is_get: np.ndarray
+    column: Column
+
+    @classmethod
+    def of_frame(cls, intake: Intake) -> Requests:
+        """Take requests from a frame that holds these columns, ``time`` and ``method``, and empty it."""
+        import pandas as pd
+        import pyarrow as pa
+
+        frame = intake.frame.reset_index(drop=True)
+        intake.frame = pd.DataFrame(index=frame.index)
+        time = frame["time"].dt.tz_localize(None).to_numpy()
+        is_get = (frame["method"] == "GET").to_numpy()
+        return cls(intake, time, is_get, lambda name, rows: arrow_text(frame[name]).take(pa.array(rows)))
+
 
 SAME_CLICK = Repeat(
     keys=("param", "click_id", "client_ip", "user_agent"),
@@ -35,6 +76,7 @@ SAME_CLICK = Repeat(
 )
 """A redirect hop and its target are one click."""
 
+_ANSWERED = r"(?s)^[23]..$"
 _STATIC = (
     r"(?i)^[^?#]*\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|eot|otf|mp[34]|webm|pdf|zip|gz|xml|txt"
     r"|json)(?:[?#]|$)"
@@ -49,7 +91,7 @@ def refuse_unknown_kind(kind: str) -> None:
 
 def requests_loaded(
     path: Paths,
-    parsed: Callable[[Part], Intake],
+    parsed: Callable[[Part], Requests],
     *,
     kind: str,
     to: str | Path | None = None,
@@ -60,7 +102,7 @@ def requests_loaded(
     ----------
     path : str, Path or sequence
     parsed : callable
-        `Part` to the `Intake` that `page_views` takes.
+        `Part` to `Requests`.
     kind : {"clicks", "visits"}
     to : str or Path, optional
     """
@@ -77,13 +119,12 @@ def requests_loaded(
     return Loaded(loaded.df.sort_values(["click_time", "click_row_id"], ignore_index=True), loaded.report)
 
 
-def page_views(intake: Intake, kind: str) -> Loaded:
+def page_views(requests: Requests, kind: str) -> Loaded:
     """Keep page views of people and make one of the two tables.
 
     Parameters
     ----------
-    intake : Intake
-        Its frame has `REQUEST_COLUMNS`.
+    requests : Requests
     kind : {"clicks", "visits"}
 
     Returns
@@ -91,28 +132,71 @@ def page_views(intake: Intake, kind: str) -> Loaded:
     Loaded
         Contract ``clicks`` or ``visits``; repeated clicks are still in it, to be judged over all parts.
     """
-    frame = intake.frame
-    status = frame["status"].fillna("")
-    intake.drop_by_first(
-        [
-            (frame["time"].isna(), LoadDrop.NO_TIME),
-            (frame["method"] != "GET", LoadDrop.NOT_A_VISIT),  # HEAD, POST, and malformed requests
-            (bots(frame["user_agent"]), LoadDrop.BOT),
-            (~((status.str.len() == 3) & status.str.slice(0, 1).isin(["2", "3"])), LoadDrop.HTTP_STATUS),
-            (frame["page_url"].str.contains(_STATIC), LoadDrop.STATIC_FILE),
-        ]
+    import numpy as np
+    import pandas as pd
+
+    intake, column = requests.intake, requests.column
+
+    def rows() -> np.ndarray:
+        places: np.ndarray = intake.frame.index.to_numpy()
+        return places
+
+    # Each reason is asked only of what the ones before left, and a text is made only for rows that are asked.
+    _drop(intake, np.isnat(requests.time), LoadDrop.NO_TIME)
+    _drop(intake, ~requests.is_get[rows()], LoadDrop.NOT_A_VISIT)  # HEAD, POST, and malformed requests
+    agents = _Coded(column("user_agent", rows()), rows())
+    _drop(intake, agents.each(bots(agents.distinct).to_numpy()), LoadDrop.BOT)
+    status = text_series(column("status", rows()), intake.frame.index)
+    _drop(intake, ~status.str.contains(_ANSWERED).to_numpy(), LoadDrop.HTTP_STATUS)
+    urls = text_series(column("page_url", rows()), intake.frame.index)
+    _drop(intake, urls.str.contains(_STATIC).to_numpy(), LoadDrop.STATIC_FILE)
+    kept = rows()
+    addresses, referrers = _Coded(column("client_ip", kept), kept), _Coded(column("referrer_url", kept), kept)
+    frame = intake.frame.assign(
+        row=text_series(column("row", kept), kept),
+        time=pd.Series(requests.time[kept], kept).dt.tz_localize("UTC"),
+        page_url=urls[kept],
+        referrer_url=referrers.texts(kept),
+        status=status[kept],
+        user_agent=agents.texts(kept),
+        client_ip=client_addresses(addresses.texts(kept), intake),
     )
-    intake.frame = intake.frame.assign(client_ip=client_addresses(intake.frame["client_ip"], intake))
     if kind == "visits":
-        return _visits(intake)
-    intake.frame = intake.frame.rename(columns={"page_url": "landing_url"})
+        return _visits(intake, frame, blank_to_missing(text_series(column("cookie", kept), kept)))
+    intake.frame = frame.rename(columns={"page_url": "landing_url"})
     return as_clicks(intake, same=None)
 
 
-def _visits(intake: Intake) -> Loaded:
-    intake.drop(repeats(intake.frame["row"]), LoadDrop.DUPLICATE_ID)
-    visits = add_click_ids(intake.frame, intake, urls=intake.frame["page_url"], cookies=intake.frame["cookie"])
-    return intake.loaded(
-        VISITS,
-        visits.rename(columns={"time": "visit_time", "row": "visit_row_id"}).drop(columns=["cookie", "method"]),
-    )
+def _drop(intake: Intake, flags: np.ndarray, reason: LoadDrop) -> None:
+    import pandas as pd
+
+    intake.drop(pd.Series(flags, index=intake.frame.index), reason)
+
+
+class _Coded:
+    """Texts of some rows, each distinct one once; placeholders are missing."""
+
+    def __init__(self, texts: Any, rows: np.ndarray) -> None:
+        import pandas as pd
+
+        coded = texts.dictionary_encode()
+        # The last one is for rows without a text.
+        self.distinct = blank_to_missing(text_series(coded.dictionary).reindex(range(len(coded.dictionary) + 1)))
+        self._codes = pd.Series(coded.indices.fill_null(len(coded.dictionary)).to_numpy(), index=rows)
+
+    def each(self, values: np.ndarray) -> np.ndarray:
+        """Spread a value of every distinct text over the rows."""
+        each: np.ndarray = values[self._codes.to_numpy()]
+        return each
+
+    def texts(self, rows: np.ndarray) -> pd.Series:
+        """Return the texts of some of the rows."""
+        return self.distinct.take(self._codes[rows]).set_axis(rows)
+
+
+def _visits(intake: Intake, frame: pd.DataFrame, cookies: pd.Series) -> Loaded:
+    intake.frame = frame
+    again = repeats(frame["row"])
+    intake.drop(again, LoadDrop.DUPLICATE_ID)
+    visits = add_click_ids(intake.frame, intake, urls=intake.frame["page_url"], cookies=cookies[~again])
+    return intake.loaded(VISITS, visits.rename(columns={"time": "visit_time", "row": "visit_row_id"}))

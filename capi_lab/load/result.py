@@ -156,17 +156,6 @@ class Intake:
             self.dropped[str(reason)] += n
             self.frame = self.frame[~rows]
 
-    def drop_by_first(self, why: Sequence[tuple[pd.Series, LoadDrop]]) -> None:
-        """Take out rows by the first of several reasons that holds; as `drop` one by one, at one copy of the frame."""
-        kept = None
-        for rows, reason in why:
-            now = rows if kept is None else rows & kept
-            self.dropped[str(reason)] += int(now.sum())
-            kept = ~rows if kept is None else kept & ~rows
-        self.dropped = +self.dropped
-        if kept is not None:
-            self.frame = self.frame[kept]
-
     def drop_each(self, reasons: Sequence[LoadDrop | None]) -> None:
         """Take out the rows that have a reason; one for each row of the frame."""
         import pandas as pd

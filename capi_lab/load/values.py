@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import NaiveTimeError, UnknownNameError
@@ -27,7 +28,7 @@ __all__ = [
 
 # What an epoch number's digit count says about its unit.
 _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
-_LONGEST_NO_VALUE = max(map(len, NO_VALUE))
+_PERHAPS_NO_VALUE = rf"(?is)^(?:{'|'.join(map(re.escape, sorted(NO_VALUE)))})$|^\{{\{{|^[^!-~]|[^!-~]$"
 _TIMED = r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*"
 _ZONED = _TIMED + r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 _NAIVE = r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?"
@@ -62,10 +63,9 @@ def as_text(values: pd.Series) -> pd.Series:
 
 def blank_to_missing(values: pd.Series) -> pd.Series:
     """Make placeholders missing: empty, ``-``, ``(not set)``, ``null``, ``{{variable}}`` ..."""
-    # Placeholders are short or templates: only such texts are looked at one by one.
-    inner = values.str.strip()
-    short = (inner.str.len() <= _LONGEST_NO_VALUE) | inner.str.startswith("{{")
-    blank = [value for value in values[short].unique() if is_missing(value)]
+    # Only these, templates and texts padded with space of any kind are looked at one by one.
+    suspicious = values.str.contains(_PERHAPS_NO_VALUE)
+    blank = [value for value in values[suspicious].unique() if is_missing(value)]
     return values.mask(values.isin(blank)) if blank else values
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -17,7 +20,10 @@ from capi_lab.errors import LoadError
 from capi_lab.identity import click_ids_from_url
 from capi_lab.load import Loaded
 from capi_lab.load import gather as gathering
-from capi_lab.load.weblogs import _FIELDS, _LINE, _regular
+from capi_lab.load.addresses import client_addresses
+from capi_lab.load.pageviews import REQUEST
+from capi_lab.load.result import Intake
+from capi_lab.load.weblogs import _FIELDS, _LINE, _Regular
 from tests.load.corruption import assert_damage_is_told, damaged, lines_with_text
 from tests.load.made_logs import HOST, Request, cloudfront, combined, load_balancer, requests
 
@@ -102,19 +108,49 @@ def test_all_at_once_reads_what_line_by_line_reads() -> None:
     """Wherever the fast way takes a line, the plain expression takes it too and finds the same fields."""
     rng = Random(8)
     good = [combined(one, extra=extra) for one in requests(60, seed=9) for extra in (False, True)]
-    good.append('198.51.100.7 - - [17/May/2026:10:05:03 +0200] "GET / HTTP/1.1" 200 12\n')
+    good += [
+        '198.51.100.7 - - [17/May/2026:10:05:03 +0200] "GET / HTTP/1.1" 200 12\n',
+        '198.51.100.7 - bob [17/May/2026:10:05:03 +0200] "GET /a HTTP/2" - - "-" "Mozilla"\r\n',
+        '2001:db8::1 - - [2026-05-17T10:05:03+02:00] "GET /a HTTP/1.10" 200 12 "" ""\n',
+        '198.51.100.7 - - [17/May/2026:10:05:03 +0200] "-" 408 - "-" "-"\n',
+    ]
     lines = [*good]
     for _ in range(600):
         text = damaged(rng.choice(good).encode(), rng).decode(errors="backslashreplace").split("\n")[0] + "\n"
         lines.append(text)
-    fields, taken = _regular(pa.array(lines))
-    assert 300 < taken.sum() < len(lines)
-    frame = pd.DataFrame(fields)
-    for position, line in enumerate(line for line, one in zip(lines, taken, strict=True) if one):
+    regular = _Regular(pa.array(lines))
+    assert 300 < regular.good.sum() < len(lines)
+    assert regular.good[len(good) - 4 : len(good)].all()
+    every = np.arange(regular.good.sum())
+    fields = {name: regular.column(name, every).to_pylist() for name in _FIELDS if name != "request"}
+    for at, line in enumerate(line for line, one in zip(lines, regular.good, strict=True) if one):
         match = _LINE.fullmatch(line)
         assert match is not None
-        read = [None if pd.isna(value) else value for value in frame.loc[position, list(_FIELDS)]]
-        assert read == list(match.groups())
+        wanted = dict(zip(_FIELDS, match.groups(), strict=True))
+        request = re.fullmatch(REQUEST, wanted.pop("request"))
+        assert {name: values[at] for name, values in fields.items()} == wanted
+        assert regular.is_get[at] == (request is not None and request["method"] == "GET")
+        if regular.is_get[at]:
+            assert regular.column("target", every[at : at + 1]).to_pylist() == [request["target"]]
+
+
+def test_addresses_are_judged_as_the_standard_library_judges_them() -> None:
+    """Plain addresses are judged without asking one by one, with the same verdict."""
+    rng = Random(14)
+    texts = [".".join(str(rng.randrange(256)) for _ in range(4)) for _ in range(3000)]
+    texts += [f"{first}.{second}.0.1" for first in range(256) for second in (0, 2, 16, 64, 88, 168, 254)]
+    texts += ["1.2.3", "01.2.3.4", "256.1.1.1", "8.8.8.8 ", "2a00:1450::1", "fe80::1", "::1", "8.8.8.8.8", "-", "x"]
+
+    def judged(text: str) -> bool:
+        try:
+            address = ip_address(text.strip())
+        except ValueError:
+            return False
+        return not (address.is_private or address.is_loopback or address.is_unspecified or address.is_link_local)
+
+    intake = Intake("", "", pd.DataFrame())
+    kept = client_addresses(pd.Series([*texts, None], dtype="str"), intake)
+    assert kept.notna().tolist() == [*map(judged, texts), False]
 
 
 def test_real_cloudfront_33_fields(real: Path) -> None:
