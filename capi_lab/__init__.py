@@ -25,6 +25,7 @@ _HOMES = {
     "attachments": "capi_lab.reconcile",
     "attribute": "capi_lab.reconcile",
     "browser_of": "capi_lab.identity",
+    "check": "capi_lab.load.checkup",
     "clock_findings": "capi_lab.reconcile",
     "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
@@ -63,6 +64,7 @@ __all__ = [
     "attachments",
     "attribute",
     "browser_of",
+    "check",
     "clock_findings",
     "correct_clock",
     "coverage",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from capi_lab import errors, identity, load, platforms, plots, tables, words
     from capi_lab.engine import limit_engine
     from capi_lab.identity import browser_of
+    from capi_lab.load.checkup import check
     from capi_lab.measure import Waterfall, coverage, gap_by_cause, pair_causes, suppress_small, waterfall
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (

@@ -60,6 +60,46 @@ def platforms(
     typer.echo(described(name).rstrip())
 
 
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Files, each looked at by itself.", metavar="FILE...")],
+    *,
+    as_format: Annotated[
+        str | None, typer.Option("--as", metavar="FORMAT", help="Read as this loader or table; else the file tells.")
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="Zone of times that carry none, such as Europe/Berlin.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array, one object per file.")] = False,
+) -> None:
+    """Say what a file is, what is in it, and whether it can be used.
+
+    Exit code 0: every file can be used. 1: one loads but cannot be used, and the report says why. 2: one is of no
+    format we know, or cannot be read.
+    """
+    import json
+    from datetime import UTC, datetime
+
+    from capi_lab.errors import CapiLabError
+    from capi_lab.load.checkup import check as check_file
+
+    worst, answers = 0, []
+    for file in files:
+        try:
+            found = check_file(file, tz=tz, as_format=as_format, now=datetime.now(UTC))
+        except CapiLabError as error:
+            worst = 2
+            answers.append({"source": file.name, "usable": False, "error": str(error)})
+            if not as_json:
+                typer.echo(f"{file.name}\nnot read: {error}\n")
+            continue
+        worst = max(worst, int(not found.usable))
+        answers.append(found.to_dict())
+        if not as_json:
+            typer.echo(f"{found}\n")
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    raise typer.Exit(worst)
+
+
 def main() -> None:
     """Run the command line; our own errors are printed as one line, exit code 2."""
     from capi_lab.errors import CapiLabError

@@ -15,6 +15,7 @@ from capi_lab.errors import LoadError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.lines import arrow_text, numbered_lines, row_ids, text_series, unescaped
+from capi_lab.load.marks import Mark
 from capi_lab.load.pageviews import REQUEST, Requests, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["alb_log", "cloudfront_log"]
+
+MARKS = {
+    "cloudfront_log": (
+        Mark(
+            line=r"#(?:Version|Fields):|\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\t(?:[^\t]*\t){21,30}[^\t]*$",
+            options={"kind": "visits"},
+        ),
+    ),
+    "alb_log": (
+        Mark(
+            line=r"(?:[a-z][a-z0-9]* )?\d{4}-\d\d-\d\dT\S+ \S+ \S+ \S+ [\d.-]+ [\d.-]+ [\d.-]+ (?:\d{3}|-) ",
+            options={"kind": "visits"},
+        ),
+    ),
+}
 
 _CLOUDFRONT = tuple(
     "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) "  # noqa: SIM905

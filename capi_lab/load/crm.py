@@ -14,6 +14,7 @@ from capi_lab.errors import LoadError
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import currency_codes, event_times, money, repeats
@@ -24,6 +25,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["crm_leads"]
+
+MARKS = {
+    "crm_leads": (
+        Mark(
+            fields=(
+                ("properties.createdate",),
+                ("hs_object_id", "createdate"),
+                ("property_createdate",),
+                ("record id", "create date"),
+                ("record id - contact", "create date"),
+                ("contact id", "create date"),
+                ("lead id", "created date"),
+                ("lead id", "create date"),
+                ("id", "createddate", "lastname"),
+                ("id", "createddate", "leadsource"),
+                ("id", "createddate", "email"),
+            )
+        ),
+    ),
+}
 
 _FORMAT = "CRM leads"
 # Ours to theirs: HubSpot's internal name and label, Salesforce's API name and report label.

@@ -23,6 +23,7 @@ from capi_lab.load.files import (
     require_columns,
 )
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ga4_bigquery", "ga4_clicks", "ga4_fivetran"]
+
+MARKS = {
+    "ga4_bigquery": (Mark(fields=(("event_name", "event_timestamp", "event_params"),)),),
+    "ga4_fivetran": (Mark(fields=(("name", "timestamp", "user_pseudo_id", "bundle_sequence_id"),)),),
+}
 
 _TYPED = ("string_value", "int_value", "float_value", "double_value")
 _EVENT_KEY = ("user_pseudo_id", "event_timestamp", "event_name", "event_bundle_sequence_id", "batch_event_index")

@@ -14,6 +14,7 @@ from capi_lab.errors import LoadError
 from capi_lab.identity.clickids import URL_PARAMETERS
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, listed, read_any
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import event_times, pick, repeats
@@ -21,6 +22,21 @@ from capi_lab.tables import CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
 __all__ = ["dotted", "google_click_view"]
+
+MARKS = {
+    "google_click_view": (
+        Mark(
+            fields=(
+                ("click_view.gclid",),
+                ("clickview.gclid",),
+                ("click_view_gclid",),
+                ("click_view.resource_name",),
+                ("click_view_resource_name",),
+                ("gclid", "segments.date"),
+            )
+        ),
+    ),
+}
 
 _FORMAT = "Google Ads click_view"
 _EXTRA = {

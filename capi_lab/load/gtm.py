@@ -19,6 +19,7 @@ from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
 from capi_lab.load.har import parameters
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing, currency_codes, event_times, money, pick, repeats, text_column
@@ -31,6 +32,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["gtm_server_log"]
+
+MARKS = {
+    "gtm_server_log": (
+        Mark(
+            fields=(
+                ("httprequest.requesturl",),
+                ("type", "name", "traceid"),
+                ("jsonpayload.traceid",),
+                ("textpayload", "insertid"),
+                ("textpayload", "timestamp"),
+            )
+        ),
+    ),
+}
 
 _FORMAT = "server-side GTM log"
 _HIT = re.compile(r"/g/collect(?:\?|$)")

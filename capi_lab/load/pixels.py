@@ -20,6 +20,7 @@ from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
 from capi_lab.load.har import Request, bodies, decoded, flattened, parameters, read_requests
+from capi_lab.load.marks import Mark
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing, currency_codes, event_times, money, text_column
 from capi_lab.platforms import PLATFORMS
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["pixel_har"]
+
+MARKS = {
+    "pixel_har": (Mark(fields=(("log.entries",), ("starteddatetime", "request.url")), line=r'[^"]*https?://\S+$'),)
+}
 
 _ANSWER_LACKS = "a list of URLs tells neither bodies nor answers: events in a POST are not in it"
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")

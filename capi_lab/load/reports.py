@@ -19,6 +19,7 @@ from capi_lab.errors import LoadError
 from capi_lab.load.buckets import read_count
 from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.report_answers import ANSWERS, Context, Item, day_text, goal_day
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["platform_report"]
+
+MARKS = {
+    "platform_report": (
+        Mark(
+            fields=(
+                ("event_name", "event_match_quality"),
+                ("offlineconversionuploadclientsummary",),
+                ("offline_conversion_upload_client_summary",),
+                ("offlineconversionuploadconversionactionsummary",),
+                ("offline_conversion_upload_conversion_action_summary",),
+                ("requeststatusperdestination",),
+                ("offlinegoalconversionsummaries",),
+                ("uploaddate", "successcount"),
+                ("platform", "day", "metric", "count"),
+            )
+        ),
+    ),
+}
 
 _TEXT = ("platform", "day", "metric", "stratum", "event_name", "conversion_action", "client", "report_row_id")
 _NUMBERS = ("count", "low", "high", "match_quality")

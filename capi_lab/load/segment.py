@@ -16,6 +16,7 @@ from capi_lab.load.addresses import bots, client_addresses
 from capi_lab.load.clicks import SAME_VISITORS_CLICK, add_click_ids, as_clicks
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import currency_codes, event_times, money, pick, repeats
@@ -28,6 +29,30 @@ if TYPE_CHECKING:
     Field = Callable[..., pd.Series]
 
 __all__ = ["segment_pages", "segment_tracks"]
+
+MARKS = {
+    "segment_tracks": (
+        Mark(
+            fields=(
+                ("messageid", "type=track"),
+                ("messageid", "event"),
+                ("id", "anonymous_id", "timestamp", "event"),
+                ("id", "anonymous_id", "timestamp", "event_text"),
+                ("id", "anonymous_id", "original_timestamp", "event"),
+            )
+        ),
+    ),
+    "segment_pages": (
+        Mark(
+            fields=(
+                ("messageid", "type=page"),
+                ("id", "anonymous_id", "timestamp", "url"),
+                ("id", "anonymous_id", "original_timestamp", "url"),
+            ),
+            options={"kind": "visits"},
+        ),
+    ),
+}
 
 # The libraries that run on a server call themselves so in the user agent.
 _SERVER_LIBRARY = re.compile(

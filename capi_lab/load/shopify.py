@@ -15,6 +15,7 @@ from capi_lab.identity.clickids import is_missing
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.shopify_graphql import from_graphql, graphql_orders
@@ -34,6 +35,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["shopify_orders"]
+
+MARKS = {
+    "shopify_orders": (
+        Mark(
+            fields=(
+                ("created_at", "financial_status", "total_price"),
+                ("createdat", "totalpriceset"),
+                ("name", "created at", "financial status"),
+                ("name", "created at", "lineitem name"),
+            )
+        ),
+    ),
+}
 
 # Orders that took money, or still hold it; the others never became a sale.
 _PAID = frozenset({"authorized", "partially_paid", "paid", "partially_refunded", "refunded"})

@@ -11,6 +11,7 @@ from typing import Any
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Loaded
 from capi_lab.load.shopify_graphql import graphql_id
@@ -19,6 +20,8 @@ from capi_lab.tables import EVENTS
 from capi_lab.words import LoadDrop
 
 __all__ = ["shopify_events"]
+
+MARKS = {"shopify_events": (Mark(fields=(("clientid", "name", "timestamp", "context"), ("clientid", "name", "data"))),)}
 
 
 def shopify_events(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:

@@ -14,6 +14,7 @@ from capi_lab.errors import LoadError, UnknownNameError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import open_text, read_csv, require_columns
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ENRICHED_FIELDS", "snowplow_events"]
+
+MARKS = {
+    "snowplow_events": (Mark(fields=(("event_id", "collector_tstamp", "app_id"),), line=r"(?:[^\t]*\t){130}[^\t]*$"),),
+}
 
 # What the campaign enrichment writes into mkt_network by itself.
 _NETWORK_PARAM = {"google": "gclid", "microsoft": "msclkid"}

@@ -14,6 +14,7 @@ from capi_lab.errors import UnknownNameError
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, looks_like_json, read_csv, read_json_records, require_columns
 from capi_lab.load.gather import gather
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -33,6 +34,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["stripe_payments"]
+
+_OBJECTS = ("object=charge", "object=payment_intent", "object=checkout.session")
+MARKS = {
+    "stripe_payments": (
+        Mark(
+            fields=(
+                *((kind, "created", "livemode") for kind in _OBJECTS),
+                ("id", "amount", "status", "created date (utc)"),
+                ("id", "amount", "status", "created (utc)"),
+                ("id", "amount", "status", "created date"),
+            )
+        ),
+    ),
+}
 
 # Decimal places of an amount in minor units; two for every other currency.
 _PLACES = dict.fromkeys(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from capi_lab.errors import LoadError
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import read_csv, read_json_records, read_parquet, require_columns
+from capi_lab.load.marks import Mark
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
     as_text,
@@ -19,13 +20,19 @@ from capi_lab.load.values import (
     repeats,
     text_column,
 )
-from capi_lab.tables import Table, contract
+from capi_lab.tables import TABLES, Table, contract
 from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["table"]
+
+MARKS = {
+    "table": tuple(
+        Mark(fields=(one.required,), options={"kind": one.name}) for one in TABLES.values() if one.name != "reports"
+    )
+}
 
 
 def table(

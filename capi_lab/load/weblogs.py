@@ -26,6 +26,7 @@ from capi_lab.load.lines import (
     text_series,
     unescaped,
 )
+from capi_lab.load.marks import Mark
 from capi_lab.load.pageviews import REQUEST, Requests, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing
@@ -37,6 +38,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["access_log"]
+
+MARKS = {
+    "access_log": (
+        Mark(
+            fields=(("remote_addr", "request"), ("remote_addr", "request_uri"), ("remote_addr", "uri", "status")),
+            line=r'\S+ \S+ \S+ \[[^\]]+\] "',
+            options={"kind": "visits"},
+        ),
+    ),
+}
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import read_json_records
+from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["woocommerce_orders"]
+
+MARKS = {
+    "woocommerce_orders": (
+        Mark(
+            fields=(("date_created_gmt", "order_key"), ("date_created", "order_key"), ("date_created_gmt", "billing"))
+        ),
+    ),
+}
 
 _CANCELLED = frozenset({"cancelled", "failed", "trash"})
 _UNPAID = frozenset({"pending", "checkout-draft"})
