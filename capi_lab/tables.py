@@ -299,7 +299,8 @@ def _in_type(column: Column, series: pd.Series) -> tuple[pd.Series, str]:
     dtype = series.dtype
     if column.kind == "text":
         if series.isna().all():
-            return series.astype("str") if len(series) == 0 else _all_missing(series), ""
+            known = len(series) == 0 or isinstance(dtype, pd.StringDtype)
+            return series.astype("str") if known else _all_missing(series), ""
         if isinstance(dtype, pd.CategoricalDtype):
             series = series.astype("object")
             dtype = series.dtype
@@ -309,7 +310,8 @@ def _in_type(column: Column, series: pd.Series) -> tuple[pd.Series, str]:
             series = series.astype("str")
         if types.is_string_dtype(dtype):
             series = series.astype("str")
-            return series.mask(series == "") if column.is_id else series, ""
+            empty = series == ""
+            return series.mask(empty) if column.is_id and empty.any() else series, ""
         return series, f"is {dtype}, must be text: read it as text (dtype=str), numbers lose leading zeros"
     if column.kind == "time":
         if isinstance(dtype, pd.DatetimeTZDtype):

@@ -116,7 +116,13 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
     return frame.drop_duplicates(["row", "param"], ignore_index=True)
 
 
-def as_clicks(intake: Intake, *, same: Sequence[str] | None, columns: Mapping[str, pd.Series] | None = None) -> Loaded:
+def as_clicks(
+    intake: Intake,
+    *,
+    same: Sequence[str] | None,
+    columns: Mapping[str, pd.Series] | None = None,
+    repeated: LoadDrop = LoadDrop.DUPLICATE_ID,
+) -> Loaded:
     """Turn page views into clicks: one row per click id on them.
 
     Parameters
@@ -128,6 +134,8 @@ def as_clicks(intake: Intake, *, same: Sequence[str] | None, columns: Mapping[st
         judges that over all parts of a load; only repeated row ids are dropped here.
     columns : mapping, optional
         Ids that stand in columns of their own, by parameter; taken before the URL's.
+    repeated : LoadDrop
+        Why a later click of a row id is dropped.
 
     Returns
     -------
@@ -164,7 +172,7 @@ def as_clicks(intake: Intake, *, same: Sequence[str] | None, columns: Mapping[st
     expanded = len(clicks) - len(intake.frame)
     clicks = clicks.sort_values(["click_time", "click_row_id"], ignore_index=True)
     if same is None:
-        again, reason = repeats(clicks["click_row_id"]), LoadDrop.DUPLICATE_ID
+        again, reason = repeats(clicks["click_row_id"]), repeated
     else:
         again = clicks.duplicated(["param", "click_id", *same])
         reason = LoadDrop.REPEATED_CLICK

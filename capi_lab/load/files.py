@@ -34,6 +34,7 @@ __all__ = [
     "opens_as_json",
     "plain_errors",
     "read_csv",
+    "read_json_lines",
     "read_json_records",
     "read_parquet",
     "require_columns",
@@ -315,6 +316,9 @@ def read_json_records(
     LoadError
         As `open_text`; or the whole file is no JSON.
     """
+    if isinstance(path, Part) and path.data is not None:
+        lines_, _, unparsable = read_json_lines(path, under=under, without=without)
+        return lines_, unparsable
     name = name_of(path)
     with open_text(path) as text:
         content = text.read()
@@ -337,6 +341,47 @@ def read_json_records(
         raise LoadError(f"'{name}' holds no list of objects: is it the right file?")
     good = [record for record in whole if isinstance(record, dict)]
     return good, len(whole) - len(good)
+
+
+def read_json_lines(
+    part: Part, *, under: tuple[str, ...] = (), without: str = ""
+) -> tuple[list[dict[str, Any]], list[int], int]:
+    """Read JSON lines each by itself; beside what `read_json_records` returns, the number of each record's line.
+
+    Raises
+    ------
+    LoadError
+        No line is an object. A line that is no UTF-8 is none, and unparsable.
+    """
+    records, numbers, unparsable = list[dict[str, Any]](), list[int](), 0
+    objects, decoded = 0, True
+    hook = partial(_lighter, without) if without else None
+    for number, line in enumerate((part.data or b"").split(b"\n"), part.first):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line.decode(), object_hook=hook)
+        except (ValueError, RecursionError) as error:
+            record, decoded = None, decoded and not isinstance(error, UnicodeDecodeError)
+        if not isinstance(record, dict):
+            unparsable += 1
+            continue
+        objects += 1
+        inner = next((record[key] for key in under if key in record), record)
+        for one in inner if isinstance(inner, list) else [inner]:
+            if isinstance(one, dict):
+                records.append(one)
+                numbers.append(number)
+            else:
+                unparsable += 1
+    if not objects:
+        problem = (
+            "is neither JSON nor JSON lines: a cut or different file?"
+            if decoded
+            else "is not UTF-8 text: export it as UTF-8"
+        )
+        raise LoadError(f"'{part.name}' {problem}")
+    return records, numbers, unparsable
 
 
 def _lighter(key: str, record: dict[str, Any]) -> dict[str, Any]:

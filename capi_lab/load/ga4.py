@@ -8,13 +8,13 @@ fivetran/dbt_ga4_export. Read 2026-11-23.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from capi_lab.errors import LoadError
 from capi_lab.load.clicks import SAME_VISITORS_CLICK, add_click_ids, as_clicks
 from capi_lab.load.files import (
     Part,
     Paths,
-    Source,
     is_parquet,
     looks_like_json,
     read_csv,
@@ -22,21 +22,22 @@ from capi_lab.load.files import (
     read_parquet,
     require_columns,
 )
+from capi_lab.load.ga4_records import FORMAT, consent, event_columns, joined, lines_of_events, no_zero, params_of
 from capi_lab.load.gather import gather
+from capi_lab.load.lines import row_ids, text_series
 from capi_lab.load.marks import Mark
-from capi_lab.load.records import Cells, Records, listed
+from capi_lab.load.parquet import Repeat
+from capi_lab.load.records import Cells, Records
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
-    blank_to_missing,
     currency_codes,
     event_times,
     money,
     pick,
     repeats,
-    text_column,
 )
 from capi_lab.tables import EVENTS
-from capi_lab.words import Consent, LoadDrop
+from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,23 +49,32 @@ MARKS = {
     "ga4_fivetran": (Mark(fields=(("name", "timestamp", "user_pseudo_id", "bundle_sequence_id"),)),),
 }
 
-_TYPED = ("string_value", "int_value", "float_value", "double_value")
-_EVENT_KEY = ("user_pseudo_id", "event_timestamp", "event_name", "event_bundle_sequence_id", "batch_event_index")
+_REQUIRED = ("event_name", "event_timestamp")
 _FLAT_EVENT_KEY = ("user_pseudo_id", "timestamp", "name", "bundle_sequence_id", "batch_event_index")
 _URL_CUT = 1000  # GA4 cuts page_location here, and a click id with it
 
 
-def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
+_PAID_TWICE = Repeat(
+    ("conversion_id",),
+    None,
+    only=("event_name", "purchase"),
+    note="{n} purchase events repeat a transaction id (thank-you page loaded again); kept",
+)
+
+
+def ga4_bigquery(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
     """Read a GA4 BigQuery export as events of the ``pixel`` channel.
 
     Parameters
     ----------
-    path : str or Path
-        JSON lines (also ``.gz``), one event each, as BigQuery exports them: INT64 as text, null fields
-        written or left out; or Parquet with its nested records.
+    path : str, Path or sequence
+        File, pattern or list of them: JSON lines (also gzip or zstd), one event each, as BigQuery exports them: INT64
+        as text, null fields written or left out; or Parquet with its nested records, which is read whole.
     tz : None
         Not needed: ``event_timestamp`` is microseconds UTC. ``event_date`` is in the property's zone and
         is kept as text only.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
@@ -72,7 +82,8 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
         Contract ``events``. ``conversion_id`` is the transaction id; ``visitor_id`` the client id
         (``user_pseudo_id``), missing where analytics consent was denied; ``event_id`` only if the site
         sends a parameter of that name. A reload of the thank-you page appears again with the same
-        transaction id and is kept: dedup is the platform's affair, the report counts it.
+        transaction id and is kept: dedup is the platform's affair, the report counts it. An event without a
+        client id has its file and line for a row id.
 
     Raises
     ------
@@ -85,8 +96,14 @@ def ga4_bigquery(path: str | Path, *, tz: str | None = None) -> Loaded:
     no id); e-mail or phone; whether another network's pixel fired. Only Google's click ids have columns,
     the others stand in ``page_location`` of the landing event, if the site did not redact it.
     """
-    intake = _bigquery(path, tz)
-    return _as_events(intake)
+    return gather(
+        path,
+        lambda part: _as_events(_bigquery(part, tz)),
+        split="json",
+        to=to,
+        repeated=LoadDrop.DUPLICATE_ROW,
+        also=[_PAID_TWICE],
+    )
 
 
 def ga4_clicks(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
@@ -124,7 +141,12 @@ def ga4_clicks(path: Paths, *, tz: str | None = None, to: str | Path | None = No
     """
     # Earlier rows of an event are the same event (duplicate_row), whichever file they are in.
     return gather(
-        path, lambda part: _clicks(part, tz), to=to, repeated=LoadDrop.DUPLICATE_ROW, also=(SAME_VISITORS_CLICK,)
+        path,
+        lambda part: _clicks(part, tz),
+        split="json",
+        to=to,
+        repeated=LoadDrop.DUPLICATE_ROW,
+        also=[SAME_VISITORS_CLICK],
     )
 
 
@@ -135,7 +157,7 @@ def _clicks(path: Part, tz: str | None) -> Loaded:
     _note_cut_urls(intake)
     intake.frame = frame.rename(columns={"row_id": "row", "event_time": "time", "page_url": "landing_url"})
     ids = {"gclid": frame["gclid"], "dclid": frame["_dclid"]}
-    return as_clicks(intake, same=["visitor_id"], columns=ids)
+    return as_clicks(intake, same=None, columns=ids, repeated=LoadDrop.DUPLICATE_ROW)
 
 
 def ga4_fivetran(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
@@ -169,18 +191,31 @@ def ga4_fivetran(path: Paths, *, tz: str | None = None, to: str | Path | None = 
     Cannot be known: what `ga4_bigquery` cannot tell, and parameters that were not chosen as ``param_`` columns.
     Rows of the intraday table are incomplete; they are kept and counted in the notes.
     """
-    return gather(path, lambda part: _as_events(_fivetran(part, tz)), to=to, repeated=LoadDrop.DUPLICATE_ROW)
+    return gather(
+        path,
+        lambda part: _as_events(_fivetran(part, tz)),
+        to=to,
+        repeated=LoadDrop.DUPLICATE_ROW,
+        also=[_PAID_TWICE],
+    )
 
 
-def _bigquery(path: Source, tz: str | None) -> Intake:
-    if is_parquet(path):
-        objects, unparsable = read_parquet(path).to_pylist(), 0
+def _bigquery(part: Part, tz: str | None) -> Intake:
+
+    if part.data is None:
+        if is_parquet(part):
+            objects, unparsable = read_parquet(part).to_pylist(), 0
+        else:
+            objects, unparsable = read_json_records(part)
+        records = Records(objects, unparsable, part, FORMAT)
+        records.require(*_REQUIRED)
+        intake = records.intake()
+        intake.frame = event_columns(records.col, params_of(objects))
     else:
-        objects, unparsable = read_json_records(path)
-    records = Records(objects, unparsable, path, "GA4 BigQuery export")
-    records.require("event_name", "event_timestamp")
-    intake = records.intake()
-    intake.frame = _columns(records)
+        frame, unparsable = lines_of_events(part)
+        absent = [name for name in _REQUIRED if f'"{name}"'.encode() not in part.data]
+        doubt = LoadError(f"'{part.name}' has no field {', '.join(map(repr, absent))}: is it {FORMAT}?")
+        intake = Intake(part.name, FORMAT, frame, unparsable=unparsable, doubt=doubt if absent else None)
     if tz is not None:
         intake.note("tz= was not needed: GA4 times are UTC")
     return _identified(intake, tz="UTC", column="event_timestamp")
@@ -201,33 +236,28 @@ def _fivetran(path: Part, tz: str | None) -> Intake:
 
 
 def _identified(intake: Intake, *, tz: str | None, column: str) -> Intake:
-    """Give every event its time and its id; drop, with a reason, what has none and what is there twice."""
+    """Give every event its time and its id; drop, with a reason, what has none."""
     intake.drop(intake.frame["event_name"].isna(), LoadDrop.UNPARSABLE)
     times = event_times(intake.frame["_time"], intake, tz=tz, column=column)
     intake.frame = intake.frame.assign(event_time=times)
-    # GA4 has no event id; these five fields together are one, unless the client id is unknown.
-    identified = intake.frame["visitor_id"].notna()
-    intake.drop(identified & repeats(intake.frame["row_id"]), LoadDrop.DUPLICATE_ROW)
+    # GA4 has no event id; five fields together are one, unless the client id is unknown.
     frame = intake.frame
     unnamed = frame["visitor_id"].isna()
     intake.note_count(int(unnamed.sum()), "{n} events have no client id (consent denied): no visitor can be told")
-    numbers = text_column(f"{intake.source}:{n}" for n in range(1, len(frame) + 1)).set_axis(frame.index)
-    intake.frame = frame.assign(row_id=frame["row_id"].where(~unnamed, numbers))
+    if unnamed.any():
+        numbers = text_series(row_ids(intake.source, frame.index.to_numpy() + 1), frame.index)
+        intake.frame = frame.assign(row_id=frame["row_id"].where(~unnamed, numbers))
     return intake
 
 
 def _as_events(intake: Intake) -> Loaded:
+    intake.drop(repeats(intake.frame["row_id"]), LoadDrop.DUPLICATE_ROW)
     frame = intake.frame
     frame = frame.assign(
         channel="pixel",
         value=money(frame["_value"], intake),
         currency=currency_codes(frame["_currency"], intake),
         origin="real",
-    )
-    purchases = frame["event_name"] == "purchase"
-    intake.note_count(
-        int(repeats(frame["conversion_id"].where(purchases)).sum()),
-        "{n} purchase events repeat a transaction id (thank-you page loaded again); kept",
     )
     _note_cut_urls(intake)
     frame = add_click_ids(frame, intake, urls=frame["page_url"])
@@ -239,41 +269,6 @@ def _note_cut_urls(intake: Intake) -> None:
     intake.note_count(int(cut.sum()), "{n} page URLs are cut at 1,000 characters")
 
 
-def _columns(records: Records) -> pd.DataFrame:
-    import pandas as pd
-
-    params = [_params(record) for record in records.objects]
-    col = records.col
-
-    def param(name: str) -> pd.Series:
-        return blank_to_missing(text_column([one.get(name) for one in params]))
-
-    return pd.DataFrame(
-        {
-            "row_id": _joined([col(name) for name in _EVENT_KEY]),
-            "event_name": col("event_name"),
-            "event_id": param("event_id"),
-            "_time": col("event_timestamp"),
-            "conversion_id": _no_zero(pick(col("ecommerce", "transaction_id"), param("transaction_id"))),
-            "_value": pick(col("ecommerce", "purchase_revenue"), param("value")),
-            "_currency": param("currency"),
-            "visitor_id": col("user_pseudo_id"),
-            "user_key": col("user_id"),
-            "session_id": param("ga_session_id"),
-            "page_url": param("page_location"),
-            "referrer_url": param("page_referrer"),
-            "gclid": pick(col("collected_traffic_source", "gclid"), param("gclid")),
-            "_dclid": col("collected_traffic_source", "dclid"),
-            "consent_ad_user_data": _consent(col("privacy_info", "ads_storage")),
-            "browser": pick(col("device", "web_info", "browser"), col("device", "browser")),
-            "os": col("device", "operating_system"),
-            "device": col("device", "category"),
-            "country_name": col("geo", "country"),
-            "event_date": col("event_date"),
-        }
-    )
-
-
 def _flat_columns(cells: Cells) -> pd.DataFrame:
     import pandas as pd
 
@@ -283,11 +278,11 @@ def _flat_columns(cells: Cells) -> pd.DataFrame:
     in_usd = col("ecommerce_purchase_revenue_in_usd").where(revenue.isna() & (col("name") == "purchase"))
     return pd.DataFrame(
         {
-            "row_id": _joined([col(name) for name in _FLAT_EVENT_KEY]),
+            "row_id": joined([col(name) for name in _FLAT_EVENT_KEY]),
             "event_name": col("name"),
             "event_id": col("param_event_id"),
             "_time": col("timestamp"),
-            "conversion_id": _no_zero(pick(col("ecommerce_transaction_id"), col("param_transaction_id"))),
+            "conversion_id": no_zero(pick(col("ecommerce_transaction_id"), col("param_transaction_id"))),
             "_value": pick(revenue, in_usd),
             "_currency": col("param_currency").mask(in_usd.notna(), "USD"),
             "visitor_id": col("user_pseudo_id"),
@@ -297,7 +292,7 @@ def _flat_columns(cells: Cells) -> pd.DataFrame:
             "referrer_url": col("param_page_referrer"),
             "gclid": pick(col("collected_traffic_source_gclid"), col("param_gclid")),
             "_dclid": col("collected_traffic_source_dclid"),
-            "consent_ad_user_data": _consent(col("privacy_info_ads_storage")),
+            "consent_ad_user_data": consent(col("privacy_info_ads_storage")),
             "browser": pick(col("device_web_info_browser"), col("device_browser")),
             "os": col("device_operating_system"),
             "device": col("device_category"),
@@ -305,36 +300,3 @@ def _flat_columns(cells: Cells) -> pd.DataFrame:
             "event_date": col("date"),
         }
     )
-
-
-def _joined(parts: list[pd.Series]) -> pd.Series:
-    whole = parts[0].fillna("")
-    for part in parts[1:]:
-        whole = whole + "/" + part.fillna("")
-    return whole
-
-
-def _consent(storage: pd.Series) -> pd.Series:
-    return storage.str.lower().map({"yes": str(Consent.GRANTED), "no": str(Consent.DENIED)}).astype("str")
-
-
-def _params(record: dict[str, Any]) -> dict[str, Any]:
-    """Flatten ``event_params``; one key can switch its typed field from row to row."""
-    flat: dict[str, Any] = {}
-    for entry in _repeated(record.get("event_params")):
-        if not isinstance(entry, dict) or not isinstance(entry.get("value"), dict):
-            continue
-        value = next((entry["value"][kind] for kind in _TYPED if entry["value"].get(kind) is not None), None)
-        flat.setdefault(str(entry.get("key")), value)
-    return flat
-
-
-def _repeated(value: Any) -> list[Any]:
-    """Return a repeated field; some Parquet writers wrap it as ``{"list": [{"element": ...}]}``."""
-    if isinstance(value, dict) and isinstance(value.get("list"), list):
-        return [one.get("element", one.get("item")) if isinstance(one, dict) else one for one in value["list"]]
-    return listed(value)
-
-
-def _no_zero(ids: pd.Series) -> pd.Series:
-    return ids.mask(ids == "0")

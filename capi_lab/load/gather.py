@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import LoadError
 from capi_lab.load.files import Part, Paths, open_bytes, opens_as_json, plain_errors, source_files
-from capi_lab.load.parquet import Repeat, RowWriter, surplus_rows
+from capi_lab.load.parquet import Repeat, RowWriter, Surplus, numbered, surplus_rows
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.tables import checked, contract, in_contract_order
 from capi_lab.words import LoadDrop
@@ -61,7 +62,8 @@ def gather(
     read : callable
         `Part` to `Loaded`: a loader's body. Row ids it makes up must hold ``part.name`` and count from ``part.first``.
         A `LoadError` it raises for a part of a file means that nothing there has the format: the lines count as
-        unparsable, and the error is raised only where a whole file is like that.
+        unparsable, and the error is raised only where a whole file is like that. The same goes for `Loaded.doubt`,
+        but rows are counted as they are.
     split : {"lines", "json", "text", "files"}
     to : str or Path, optional
         Write the rows to this Parquet file part by part and hold none of them; in the order of the files.
@@ -91,19 +93,26 @@ def gather(
                 writer.write(loaded.df)
         report = books.report(files)
         table = contract(report.table)
-        ids = [Repeat((c.name,), repeated) for c in table.columns if c.unique]
+        numbering = {rule.number for rule in also}
+        ids = [Repeat((c.name,), repeated) for c in table.columns if c.unique and c.name not in numbering]
         rules = [*ids, *also]
         if writer is not None:
             surplus = writer.surplus(rules)
             report = _without(report, rules, surplus)
-            writer.finish(_joined(surplus), table.names)
+            named = [pair for pair in zip(rules, surplus, strict=True) if pair[0].number and len(pair[1].rows)]
+            writer.finish(_dropped(rules, surplus), table.names, partial(_numbered, named) if named else None)
             return Loaded(None, report, Path(to))  # type: ignore[arg-type]
         if books.parts == 1 and not also:
             return Loaded(frames[0], report)
         frame = _stacked(frames)
         rules = [rule for rule in rules if rule.time or not frame[rule.keys[0]].is_unique]
         surplus = surplus_rows(frame, rules)
-        gone = _joined(surplus)
+        for rule, found in zip(rules, surplus, strict=True):
+            if rule.number and len(found.rows):
+                frame.loc[found.rows, rule.number] = [
+                    f"{key}#{nth}" for key, nth in zip(frame[rule.keys[0]].iloc[found.rows], found.nth, strict=True)
+                ]
+        gone = _dropped(rules, surplus)
         frame = frame.drop(index=gone).reset_index(drop=True) if len(gone) else frame
         if any(list(one.columns) != list(frame.columns) for one in frames):
             frame = in_contract_order(checked(table, frame), table)  # a column some parts lack
@@ -118,18 +127,29 @@ def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def _joined(surplus: list[np.ndarray]) -> np.ndarray:
+def _dropped(rules: Sequence[Repeat], surplus: list[Surplus]) -> np.ndarray:
     import numpy as np
 
-    return np.sort(np.concatenate([np.empty(0, "int64"), *surplus]))
+    rows = [found.rows for rule, found in zip(rules, surplus, strict=True) if rule.reason is not None]
+    return np.sort(np.concatenate([np.empty(0, "int64"), *rows]))
 
 
-def _without(report: LoadReport, rules: Sequence[Repeat], surplus: list[np.ndarray]) -> LoadReport:
-    dropped = Counter(report.dropped)
-    for rule, rows in zip(rules, surplus, strict=True):
-        if len(rows):
-            dropped[str(rule.reason)] += len(rows)
-    closed = replace(report, rows_out=report.rows_out - sum(map(len, surplus)), dropped=dict(dropped))
+def _numbered(named: list[tuple[Repeat, Surplus]], table: Any, start: int) -> Any:
+    for rule, surplus in named:
+        table = numbered(table, start, rule, surplus)
+    return table
+
+
+def _without(report: LoadReport, rules: Sequence[Repeat], surplus: list[Surplus]) -> LoadReport:
+    dropped, findings = Counter(report.dropped), dict(report.findings)
+    for rule, found in zip(rules, surplus, strict=True):
+        n = len(found.rows)
+        if n and rule.reason is not None:
+            dropped[str(rule.reason)] += n
+        elif n:
+            findings[rule.note] = n
+    gone = dropped.total() - sum(report.dropped.values())
+    closed = replace(report, rows_out=report.rows_out - gone, dropped=dict(dropped), findings=findings)
     closed.close()
     return closed
 
@@ -162,7 +182,7 @@ class _Books:
                 error = error or failure
                 self.lost += sum(1 for line in part.data.split(b"\n") if line.strip())
                 continue
-            good = True
+            good, error = good or loaded.doubt is None, error or loaded.doubt
             self.parts += 1
             self.total = _sum(self.total, loaded.report) if self.total else loaded.report
             yield loaded

@@ -13,12 +13,12 @@ from capi_lab.errors import LoadError
 from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import pandas as pd
 
-__all__ = ["Repeat", "RowWriter", "surplus_rows"]
+__all__ = ["Repeat", "RowWriter", "Surplus", "numbered", "surplus_rows"]
 
 _GROUP = 200_000  # rows; small pieces are gathered to row groups of about this size
 _MEMORY = "400MB"  # DuckDB goes to disk beyond this
@@ -32,22 +32,46 @@ class Repeat:
     ----------
     keys : tuple of str
         Columns. With ``time``, missing equals missing; without, a missing id repeats nothing.
-    reason : LoadDrop
+    reason : LoadDrop or None
+        Why it is dropped. None: it is kept, and counted under ``note``.
     time : str, optional
         Then only a row at most ``seconds`` after the one before it repeats it.
     seconds : float
     order : str
         Decides between rows of equal ``time``.
+    note : str
+        With ``{n}`` for how many.
+    only : tuple of str
+        Column and the value a row must have there to be looked at.
+    number : str
+        Column that becomes the key with ``#2``, ``#3`` ... behind it, by the order of the rows.
     """
 
     keys: tuple[str, ...]
-    reason: LoadDrop
+    reason: LoadDrop | None
     time: str = ""
     seconds: float = 0.0
     order: str = ""
+    note: str = ""
+    only: tuple[str, str] | tuple[()] = ()
+    number: str = ""
 
 
-def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[np.ndarray]:
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """Rows that only repeat another: their positions, from 0, ascending, and which of its like each is, from 2.
+
+    Parameters
+    ----------
+    rows, nth : ndarray of int64
+        Without a meaning in ``nth`` where the rule goes by time.
+    """
+
+    rows: np.ndarray
+    nth: np.ndarray
+
+
+def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[Surplus]:
     """Find the rows that only repeat another.
 
     Parameters
@@ -59,14 +83,15 @@ def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[np.ndarray]:
 
     Returns
     -------
-    list of ndarray of int64
-        For each of ``repeats``, the positions of surplus rows, from 0, ascending.
+    list of Surplus
+        For each of ``repeats``.
     """
     import duckdb
+    import numpy as np
 
     if not repeats:
         return []
-    names = sorted({name for one in repeats for name in (*one.keys, one.time, one.order) if name})
+    names = sorted({name for one in repeats for name in (*one.keys, one.time, one.order, *one.only[:1]) if name})
     columns = ", ".join(f'"{name}"' for name in names)
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         con.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}'; SET TimeZone = 'UTC'")
@@ -85,23 +110,26 @@ def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[np.ndarray]:
         con.execute("CREATE TABLE gone (n BIGINT)")
         found = []
         for one in repeats:
-            surplus = con.execute(_query(one)).fetchnumpy()["n"].astype("int64")
-            con.register("more", _frame(surplus))
-            con.execute("INSERT INTO gone SELECT n FROM more")
-            found.append(surplus)
+            surplus = con.execute(_query(one), one.only[1:]).fetchnumpy()
+            found.append(Surplus(surplus["n"].astype("int64"), surplus.get("nth", np.empty(0)).astype("int64")))
+            if one.reason is not None:
+                con.register("more", _frame(found[-1].rows))
+                con.execute("INSERT INTO gone SELECT n FROM more")
         return found
 
 
 def _query(one: Repeat) -> str:
     """Write the query for the positions of surplus rows; the names in it are our contracts' own."""
     keys = ", ".join(f'"{key}"' for key in one.keys)
-    rows = "(SELECT * FROM rows ANTI JOIN gone USING (n))"
+    only = f' WHERE "{one.only[0]}" = ?' if one.only else ""
+    rows = f"(SELECT * FROM rows ANTI JOIN gone USING (n){only})"  # noqa: S608
     if not one.time:
         # Only ids that occur twice are joined: usually none is.
         present = " AND ".join(f'"{key}" IS NOT NULL' for key in one.keys)
-        twice = f"SELECT {keys}, min(n) AS first FROM {rows} WHERE {present} "  # noqa: S608
-        twice += f"GROUP BY {keys} HAVING count(*) > 1"
-        return f"SELECT n FROM {rows} JOIN ({twice}) USING ({keys}) WHERE n > first ORDER BY n"  # noqa: S608
+        twice = f"SELECT {keys} FROM looked WHERE {present} GROUP BY {keys} HAVING count(*) > 1"  # noqa: S608
+        like = f"row_number() OVER (PARTITION BY {keys} ORDER BY n)"
+        nth = f"SELECT n, {like} AS nth FROM looked JOIN ({twice}) USING ({keys})"  # noqa: S608
+        return f"WITH looked AS {rows} SELECT n, nth FROM ({nth}) WHERE nth > 1 ORDER BY n"  # noqa: S608
     gap = f'epoch_us("{one.time}") - epoch_us(lag("{one.time}") OVER same)'
     same = f'WINDOW same AS (PARTITION BY {keys} ORDER BY "{one.time}", "{one.order}")'
     gaps = f"SELECT n, {gap} AS gap FROM {rows} {same}"  # noqa: S608
@@ -120,6 +148,36 @@ def _frame(numbers: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({"n": numbers})
+
+
+def numbered(table: Any, start: int, rule: Repeat, surplus: Surplus) -> Any:
+    """Write the key with its number over the ids of surplus rows.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    start : int
+        Position of its first row among all rows.
+    rule : Repeat
+        One with ``number``.
+    surplus : Surplus
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    low, high = np.searchsorted(surplus.rows, [start, start + table.num_rows])
+    if low == high:
+        return table
+    rows, nth = surplus.rows[low:high] - start, surplus.nth[low:high]
+    keys = table[rule.keys[0]].take(pa.array(rows)).cast(pa.large_string())
+    names = pc.binary_join_element_wise(keys, pc.cast(pa.array(nth), pa.large_string()), "#")
+    mask = np.zeros(table.num_rows, bool)
+    mask[rows] = True
+    at = table.column_names.index(rule.number)
+    column = table[rule.number].combine_chunks().cast(pa.large_string())
+    named = pc.replace_with_mask(column, pa.array(mask), names.combine_chunks())
+    return table.set_column(at, rule.number, named.cast(table.schema.field(at).type))
 
 
 class RowWriter:
@@ -167,20 +225,37 @@ class RowWriter:
         if sum(one.num_rows for one in self._pending) >= _GROUP:
             self._flush()
 
-    def surplus(self, repeats: Sequence[Repeat]) -> list[np.ndarray]:
+    def surplus(self, repeats: Sequence[Repeat]) -> list[Surplus]:
         """Find the written rows that only repeat another; see `surplus_rows`."""
         self._close()
         return surplus_rows(self._files, repeats)
 
-    def finish(self, without: np.ndarray | None = None, order: Sequence[str] = ()) -> None:
-        """Put the file in its place, without the rows at these positions; columns named in ``order`` come first."""
+    def finish(
+        self,
+        without: np.ndarray | None = None,
+        order: Sequence[str] = (),
+        change: Callable[[Any, int], Any] | None = None,
+    ) -> None:
+        """Put the file in its place.
+
+        Parameters
+        ----------
+        without : ndarray, optional
+            Positions of rows to leave out.
+        order : sequence of str
+            Columns that come first.
+        change : callable, optional
+            What to make of a run of rows, an Arrow table, and the position of its first.
+        """
         self._close()
-        if len(self._files) == 1 and (without is None or not len(without)):
+        if len(self._files) == 1 and (without is None or not len(without)) and change is None:
             self._move(self._files[0])
             return
-        self._move(self._rewritten(without, order))
+        self._move(self._rewritten(without, order, change))
 
-    def _rewritten(self, without: np.ndarray | None, order: Sequence[str]) -> Path:
+    def _rewritten(
+        self, without: np.ndarray | None, order: Sequence[str], change: Callable[[Any, int], Any] | None
+    ) -> Path:
         import numpy as np
         import pyarrow as pa
         from pyarrow import parquet
@@ -194,9 +269,10 @@ class RowWriter:
                 with parquet.ParquetFile(file) as pieces:
                     for batch in pieces.iter_batches(_GROUP):
                         numbers = np.arange(position, position + batch.num_rows)
-                        position += batch.num_rows
                         keep = np.ones(len(numbers), bool) if without is None else ~np.isin(numbers, without)
-                        table = pa.Table.from_batches([batch]).filter(pa.array(keep))
+                        table = pa.Table.from_batches([batch])
+                        table = (table if change is None else change(table, position)).filter(pa.array(keep))
+                        position += batch.num_rows
                         columns = [
                             table[one.name] if one.name in table.column_names else pa.nulls(table.num_rows, one.type)
                             for one in schema

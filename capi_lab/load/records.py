@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
 from capi_lab.load.files import (
+    Part,
     Source,
     is_parquet,
     looks_like_json,
@@ -42,21 +43,30 @@ class Records:
         self.unparsable = unparsable
         self.name = name_of(path)
         self.format = format
+        self.doubt: LoadError | None = None
+        self._is_part = isinstance(path, Part) and path.data is not None
+
+    def _refuse(self, error: LoadError) -> None:
+        """Raise for a file; for a part of one only remember, since other parts may show that it has the format."""
+        if not self._is_part:
+            raise error
+        self.doubt = self.doubt or error
 
     def require(self, *fields: str) -> None:
         """Raise `LoadError` unless every field occurs in some object."""
         absent = [field for field in fields if not any(field in record for record in self.objects)]
         if absent:
-            raise LoadError(f"'{self.name}' has no field {', '.join(map(repr, absent))}: is it {self.format}?")
+            fields_ = ", ".join(map(repr, absent))
+            self._refuse(LoadError(f"'{self.name}' has no field {fields_}: is it {self.format}?"))
 
     def intake(self) -> Intake:
         """Open the account: one row per object. A file that holds other things only is refused."""
         import pandas as pd
 
         if self.unparsable and not self.objects:
-            raise LoadError(f"'{self.name}' holds no object: is it {self.format}?")
+            self._refuse(LoadError(f"'{self.name}' holds no object: is it {self.format}?"))
         rows = pd.DataFrame(index=pd.RangeIndex(len(self.objects)))
-        return Intake(self.name, self.format, rows, unparsable=self.unparsable)
+        return Intake(self.name, self.format, rows, unparsable=self.unparsable, doubt=self.doubt)
 
     def col(self, *path: str) -> pd.Series:
         """Return the field at ``path`` of every object as text; absent, null and placeholders are missing."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from capi_lab.errors import LoadError
     from capi_lab.words import LoadDrop
 
 __all__ = ["Intake", "LoadReport", "Loaded"]
@@ -80,9 +81,19 @@ class Loaded:
     report : LoadReport
     file : Path, optional
         Parquet file that holds the rows; `df` reads it when it is asked for.
+    doubt : LoadError, optional
+        Why this part of a file may not be of the format; the error of the whole file if no part is free of doubt.
     """
 
-    def __init__(self, df: pd.DataFrame | None, report: LoadReport, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        df: pd.DataFrame | None,
+        report: LoadReport,
+        file: Path | None = None,
+        *,
+        doubt: LoadError | None = None,
+    ) -> None:
+        self.doubt = doubt
         self._df = df
         self.report = report
         self.file = file
@@ -139,10 +150,21 @@ class Intake:
         One row per row of the file.
     unparsable : int
         Rows of the file that could not even be split into fields.
+    doubt : LoadError, optional
+        See `Loaded`.
     """
 
-    def __init__(self, source: str, format: str, frame: pd.DataFrame, *, unparsable: int = 0) -> None:  # noqa: A002
+    def __init__(
+        self,
+        source: str,
+        format: str,  # noqa: A002
+        frame: pd.DataFrame,
+        *,
+        unparsable: int = 0,
+        doubt: LoadError | None = None,
+    ) -> None:
         self.source = source
+        self.doubt = doubt
         self.format = format
         self.frame = frame
         self.rows_in = len(frame) + unparsable
@@ -187,4 +209,4 @@ class Intake:
             findings=dict(self.findings),
         )
         report.close()
-        return Loaded(result, report)
+        return Loaded(result, report, doubt=self.doubt)

@@ -28,7 +28,9 @@ __all__ = [
 
 # What an epoch number's digit count says about its unit.
 _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds")}
-_PERHAPS_NO_VALUE = rf"(?is)^(?:{'|'.join(map(re.escape, sorted(NO_VALUE)))})$|^\{{\{{|^[^!-~]|[^!-~]$"
+# Both can be answered at one end of a text, without a look at the rest.
+_BEGINS_AS_NO_VALUE = rf"(?is)^(?:(?:{'|'.join(map(re.escape, sorted(NO_VALUE)))})$|\{{\{{|[^!-~])"
+_ENDS_AS_NO_VALUE = r"(?s)[^!-~]$"
 _TIMED = r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*"
 _ZONED = _TIMED + r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 _NAIVE = r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?"
@@ -63,9 +65,14 @@ def as_text(values: pd.Series) -> pd.Series:
 
 def blank_to_missing(values: pd.Series) -> pd.Series:
     """Make placeholders missing: empty, ``-``, ``(not set)``, ``null``, ``{{variable}}`` ..."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     # Only these, templates and texts padded with space of any kind are looked at one by one.
-    suspicious = values.str.contains(_PERHAPS_NO_VALUE)
-    blank = [value for value in values[suspicious].unique() if is_missing(value)]
+    distinct = pc.unique(pa.array(values.array, pa.large_string()))
+    suspicious = pc.match_substring_regex(distinct, _BEGINS_AS_NO_VALUE)
+    suspicious = pc.or_(suspicious, pc.match_substring_regex(distinct, _ENDS_AS_NO_VALUE))
+    blank = [value for value in distinct.filter(suspicious).to_pylist() if value is not None and is_missing(value)]
     return values.mask(values.isin(blank)) if blank else values
 
 

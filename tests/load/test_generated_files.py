@@ -43,7 +43,7 @@ def test_known_rows_come_back(one: Format, tmp_path: Path) -> None:
 
 
 # These read one file so far.
-ONE_FILE = {"ga4_bigquery", "shopify_orders", "snowplow_events"}
+ONE_FILE = {"shopify_orders", "snowplow_events"}
 # A line of a list has nothing by which another file's could be the same.
 NO_IDS = {URL_LIST.name}
 
