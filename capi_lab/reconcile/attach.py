@@ -30,6 +30,7 @@ from capi_lab.reconcile.lastclick import (
     Claim,
     IdTie,
     Level,
+    Spelling,
     answered,
     first_given,
     levels,
@@ -182,10 +183,10 @@ class _Id:
     def name(self) -> str:
         return self.tie.columns[0].name
 
-    def claim(self, window: timedelta, *, by_id: bool) -> Claim:
-        """Ask for the click of an order's own id, or for a click of the person."""
-        params = tuple(one.name for one in self.tie.params)
-        return Claim(self.platform, window, includes_end=True, ids=(self.tie,) if by_id else (), params=params)
+    def claim(self, window: timedelta, *, own: Sequence[Spelling] = ()) -> Claim:
+        """Ask for the click of an order's own id in these columns; without any, for a click of the person."""
+        ids = (IdTie(tuple(own), self.tie.params),) if own else ()
+        return Claim(self.platform, window, True, ids, tuple(one.name for one in self.tie.params))
 
 
 def _with_keys(
@@ -240,15 +241,16 @@ def _attached(
     ties: list[Level] = []
     mine: dict[str, tuple[range, list[str]]] = {}
     for each in ids:
-        known = levels(conversions, clicks, each.claim(_EVER, by_id=True), [])
-        person = levels(conversions, clicks, each.claim(each.life, by_id=False), keys)
+        own = [one for one in each.tie.columns if one.name in given]  # a column that was not there answers nothing
+        known = levels(conversions, clicks, each.claim(_EVER, own=own), [])
+        person = levels(conversions, clicks, each.claim(each.life), keys)
         mine[each.name] = (range(len(ties), len(ties) + len(known)), [one.word for one in person])
         ties += [*known, *person]
     if not ties:
         return conversions, [name for name in lacking if name not in given]
     # Once: the steps below would each carry the whole of it in their SQL.
     table = materialise(answered(conversions, ties, asof=joins_asof(conversions, clicks)))
-    table = _candidates(table, ids, mine)
+    table = _candidates(table, ids, mine, given)
     table = _filled(_settled(table, ids), clicks, ids)
     marks = [f"{each.name}_{what}" for each in ids for what in ("time", "tied_by")]
     earliest = ibis.least(*[table[f"_at_{each.name}"].fill_null(_LATE) for each in ids], ibis.literal(_LATE))
@@ -263,16 +265,18 @@ def _attached(
     return table.select(*kept, *marks), [*filled, *marks]
 
 
-def _candidates(table: ibis.Table, ids: Sequence[_Id], mine: dict[str, tuple[range, list[str]]]) -> ibis.Table:
+def _candidates(
+    table: ibis.Table, ids: Sequence[_Id], mine: dict[str, tuple[range, list[str]]], given: Sequence[str]
+) -> ibis.Table:
     """For each id: the order's own (bare), its click in the log, the person's last click, and the key that gave it."""
     columns: dict[str, Any] = {}
     for each in ids:
         known, words = mine[each.name]
         clicks = [table[f"_lc_{known.stop + i}"] for i in range(len(words))]
-        own = [one.read(table[one.name]) for one in each.tie.columns]
+        own = [one.read(table[one.name]) for one in each.tie.columns if one.name in given]
         there = [(one.notnull(), table[f"_lc_{i}"]) for one, i in zip(own, known, strict=True)]
-        columns[f"_own_{each.name}"] = ibis.coalesce(*own)
-        columns[f"_known_{each.name}"] = ibis.cases(*there, else_=NO_CLICK)
+        columns[f"_own_{each.name}"] = ibis.coalesce(*own) if own else ibis.null("string")
+        columns[f"_known_{each.name}"] = ibis.cases(*there, else_=NO_CLICK) if there else ibis.literal(NO_CLICK)
         columns[f"_click_{each.name}"] = first_given(clicks) if clicks else ibis.literal(NO_CLICK)
         found = [(click != NO_CLICK, word) for click, word in zip(clicks, words, strict=True)]
         none = ibis.null("string")
