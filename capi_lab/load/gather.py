@@ -48,7 +48,7 @@ def gather(
     path: Paths,
     read: Callable[[Part], Loaded],
     *,
-    split: Split = "files",
+    split: Split | Callable[[Part], Split] = "files",
     to: str | Path | None = None,
     repeated: LoadDrop = LoadDrop.DUPLICATE_ID,
     also: Sequence[Repeat] = (),
@@ -64,7 +64,8 @@ def gather(
         A `LoadError` it raises for a part of a file means that nothing there has the format: the lines count as
         unparsable, and the error is raised only where a whole file is like that. The same goes for `Loaded.doubt`,
         but rows are counted as they are.
-    split : {"lines", "json", "text", "files"}
+    split : {"lines", "json", "text", "files"} or callable
+        A callable says it of each file.
     to : str or Path, optional
         Write the rows to this Parquet file part by part and hold none of them; in the order of the files.
     repeated : LoadDrop
@@ -251,14 +252,14 @@ def parts_of(path: Paths, *, split: Split = "lines") -> Iterator[Part]:
     return _parts(source_files(path), split)
 
 
-def _parts(files: list[Part], split: Split) -> Iterator[Part]:
+def _parts(files: list[Part], split: Split | Callable[[Part], Split]) -> Iterator[Part]:
     with _progress(files) as bar:
         for file in files:
             with plain_errors(file.name):
                 size = file.path.stat().st_size
             if size == 0 and len(files) > 1:
                 yield replace(file, data=b"")
-            elif _stays_whole(file, split):
+            elif _stays_whole(file, split(file) if callable(split) else split):
                 yield file
                 bar.update(size)
             else:

@@ -170,13 +170,13 @@ def numbered(table: Any, start: int, rule: Repeat, surplus: Surplus) -> Any:
     if low == high:
         return table
     rows, nth = surplus.rows[low:high] - start, surplus.nth[low:high]
-    keys = table[rule.keys[0]].take(pa.array(rows)).cast(pa.large_string())
-    names = pc.binary_join_element_wise(keys, pc.cast(pa.array(nth), pa.large_string()), "#")
+    keys = table[rule.keys[0]].combine_chunks().take(pa.array(rows)).cast(pa.string())
+    names = pc.binary_join_element_wise(keys, pc.cast(pa.array(nth), pa.string()), "#").cast(pa.large_string())
     mask = np.zeros(table.num_rows, bool)
     mask[rows] = True
     at = table.column_names.index(rule.number)
     column = table[rule.number].combine_chunks().cast(pa.large_string())
-    named = pc.replace_with_mask(column, pa.array(mask), names.combine_chunks())
+    named = pc.replace_with_mask(column, pa.array(mask), names)
     return table.set_column(at, rule.number, named.cast(table.schema.field(at).type))
 
 

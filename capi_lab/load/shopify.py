@@ -14,7 +14,8 @@ from capi_lab.errors import UnknownNameError
 from capi_lab.identity.clickids import is_missing
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
-from capi_lab.load.files import looks_like_json, read_csv, read_json_records, require_columns
+from capi_lab.load.files import Part, Paths, looks_like_json, read_csv, read_json_records, require_columns
+from capi_lab.load.gather import gather
 from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Intake, Loaded
@@ -55,20 +56,23 @@ _WALLET_LANDING = "/wallets/checkouts.json"
 
 
 def shopify_orders(
-    path: str | Path,
+    path: Paths,
     *,
     tz: str | None = None,
     conversion_id: str = "id",
     sources: Sequence[str] | None = ("web",),
+    to: str | Path | None = None,
 ) -> Loaded:
     """Read Shopify orders as the ledger.
 
     Parameters
     ----------
-    path : str or Path
-        Admin REST JSON (``{"orders": [...]}``, a list, one order, or JSON lines), GraphQL JSON (an answer to a
+    path : str, Path or sequence
+        File, pattern or list of them, plain, gzip or zstd. Admin REST JSON
+        (``{"orders": [...]}``, a list, one order, or JSON lines), GraphQL JSON (an answer to a
         query, or a bulk operation's JSON lines) or the orders-export CSV. Which it is, the file tells; any
-        subset of fields in any order will do.
+        subset of fields in any order will do. Only JSON lines are read in parts: a list has no place to cut it at, and
+        in the CSV an order's lines belong together.
     tz : str, optional
         Only for files whose times lost their offset; Shopify writes one.
     conversion_id : str
@@ -76,6 +80,8 @@ def shopify_orders(
         take the one your pixel sends. The other is kept as ``order_name`` or ``order_id``.
     sources : sequence of str or None
         Order sources to keep: only ``web`` orders have a page a pixel could fire on. None keeps all.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
@@ -100,8 +106,12 @@ def shopify_orders(
     """
     if conversion_id not in ("id", "name"):
         raise UnknownNameError("value of conversion_id=", conversion_id, ["id", "name"])
-    kept_sources = [sources] if isinstance(sources, str) else sources
-    if looks_like_json(path):
+    kept = [sources] if isinstance(sources, str) else sources
+    return gather(path, lambda part: _orders(part, tz, conversion_id, kept), split="json", to=to)
+
+
+def _orders(path: Part, tz: str | None, conversion_id: str, kept_sources: Sequence[str] | None) -> Loaded:
+    if path.data is not None or looks_like_json(path):
         objects, unparsable = read_json_records(path, under=("orders", "order"))
         nodes = graphql_orders(objects)
         if nodes is not None:
@@ -124,8 +134,10 @@ def shopify_orders(
     main, other = ("order_id", "order_name") if conversion_id == "id" else ("order_name", "order_id")
     intake.frame = intake.frame.rename(columns={main: "conversion_id"})
     intake.drop(intake.frame["conversion_id"].isna(), LoadDrop.NO_ID)
-    intake.drop(repeats(intake.frame["conversion_id"]), LoadDrop.DUPLICATE_ID)
     times = event_times(intake.frame["_time"], intake, tz=tz, column="processed_at / Created at")
+    again = repeats(intake.frame["conversion_id"])
+    intake.drop(again, LoadDrop.DUPLICATE_ID)
+    times = times[~again]
     frame = intake.frame.assign(
         event_name="purchase",
         event_time=times,
@@ -187,12 +199,12 @@ def _from_rest(records: Records) -> tuple[Intake, pd.DataFrame]:
     return intake, ids_from_pairs(notes, intake)
 
 
-def _from_export(path: str | Path) -> tuple[Intake, pd.DataFrame]:
+def _from_export(path: Part) -> tuple[Intake, pd.DataFrame]:
     import pandas as pd
 
     raw = read_csv(path)
     require_columns(raw, ["Name", "Created at"], path, hint="is it Shopify's orders export?")
-    intake = Intake(Path(path).name, "Shopify orders export (CSV)", raw)
+    intake = Intake(path.name, "Shopify orders export (CSV)", raw)
     intake.drop(intake.frame["Name"].map(lambda name: not isinstance(name, str) or is_missing(name)), LoadDrop.NO_ID)
     # One line of an order has the order's columns, the others are line items: take the first value there is.
     whole = intake.frame.groupby("Name", sort=False).first()

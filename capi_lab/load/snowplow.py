@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from capi_lab.errors import LoadError, UnknownNameError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids
-from capi_lab.load.files import open_text, read_csv, require_columns
+from capi_lab.load.files import Part, Paths, open_text, read_csv, require_columns
+from capi_lab.load.gather import gather
 from capi_lab.load.marks import Mark
+from capi_lab.load.parquet import Repeat
 from capi_lab.load.records import listed
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -68,19 +70,29 @@ ENRICHED_FIELDS = (
 """Fields of a line of the enriched stream, by position."""
 
 
-def snowplow_events(path: str | Path, *, tz: str | None = None, repeated: str = "keep") -> Loaded:
+_AGAIN = Repeat(
+    ("event_id",), None, number="row_id", note="{n} rows repeat an event id of another row; kept, see repeated="
+)
+
+
+def snowplow_events(
+    path: Paths, *, tz: str | None = None, repeated: str = "keep", to: str | Path | None = None
+) -> Loaded:
     """Read Snowplow events as events of the ``pixel`` channel.
 
     Parameters
     ----------
-    path : str or Path
-        CSV (or TSV) of the warehouse table with its column names, extra columns are ignored; or the enriched
-        TSV without a header, 131 fields a line. A line of it with another number of fields is ``unparsable``.
+    path : str, Path or sequence
+        File, pattern or list of them, plain, gzip or zstd. CSV (or TSV) of the warehouse table with its column names,
+        extra columns are ignored; or the enriched TSV without a header, 131 fields a line. A line of it with another
+        number of fields is ``unparsable``. Only the enriched TSV is read in parts: in a CSV a line end may be quoted.
     tz : None
         Not needed: Snowplow writes UTC.
     repeated : str
         Delivery is at least once. ``"keep"`` keeps later rows of an ``event_id`` (their ``row_id`` gets
-        ``#2``, ``#3`` ...) and reports them; ``"drop"`` drops and counts them.
+        ``#2``, ``#3`` ... over all files) and reports them; ``"drop"`` drops and counts them.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
@@ -99,11 +111,21 @@ def snowplow_events(path: str | Path, *, tz: str | None = None, repeated: str = 
     Cannot be known: the address where it is anonymised or hashed; purchases, unless the site tracks them
     with ``tr_*`` or the e-commerce context.
     """
-    import pandas as pd
-
     if repeated not in ("keep", "drop"):
         raise UnknownNameError("value of repeated=", repeated, ["keep", "drop"])
-    intake = _opened(path)
+    return gather(
+        path,
+        lambda part: _events(part, tz, repeated),
+        split=lambda file: "files" if _has_header(file) else "lines",
+        to=to,
+        also=[_AGAIN] if repeated == "keep" else [],
+    )
+
+
+def _events(part: Part, tz: str | None, repeated: str) -> Loaded:
+    import pandas as pd
+
+    intake = _opened(part)
     if tz is not None:
         intake.note("tz= was not needed: Snowplow times are UTC")
 
@@ -113,20 +135,13 @@ def snowplow_events(path: str | Path, *, tz: str | None = None, repeated: str = 
         return blank_to_missing(intake.frame[name])
 
     intake.drop(col("event_id").isna(), LoadDrop.NO_ID)
-    again = repeats(col("event_id"))
-    if repeated == "drop":
-        intake.drop(again, LoadDrop.DUPLICATE_ID)
-    elif again.any():
-        n_ids = int(col("event_id")[again].nunique())
-        intake.note(f"{n_ids:,} event ids repeat ({int(again.sum()):,} surplus rows); kept, see repeated=")
     times = event_times(pick(col("derived_tstamp"), col("collector_tstamp")), intake, tz="UTC", column="derived_tstamp")
     received = event_times(col("collector_tstamp"), intake, tz="UTC", column="collector_tstamp", drop=False)
     bought = _transactions(pick(col(_TRANSACTION), col("contexts")))
     ids = col("event_id")
-    nth = ids.groupby(ids).cumcount() + 1
     frame = pd.DataFrame(
         {
-            "row_id": ids.where(nth == 1, ids + "#" + nth.astype("str")),
+            "row_id": ids,
             "channel": "pixel",
             "event_name": pick(col("event_name"), col("event")),
             "event_id": ids,
@@ -157,30 +172,52 @@ def snowplow_events(path: str | Path, *, tz: str | None = None, repeated: str = 
     frame = add_click_ids(frame, intake, urls=urls)
     spiders = pick(col(_SPIDERS), col("derived_contexts")).str.contains('"spiderOrRobot":true', regex=False)
     intake.note_count(int(spiders.sum()), "{n} events are marked as spiders by the IAB enrichment; kept")
+    again = repeats(frame["row_id"])
+    if repeated == "drop":
+        intake.drop(again, LoadDrop.DUPLICATE_ID)
+        frame = frame[~again]
+    elif again.any():
+        # For now, by this part alone: over all parts they are numbered when all are read.
+        nth = frame.groupby("row_id").cumcount() + 1
+        frame = frame.assign(row_id=frame["row_id"].where(~again, frame["row_id"] + "#" + nth.astype("str")))
     return intake.loaded(EVENTS, frame)
 
 
-def _opened(path: str | Path) -> Intake:
-    """Open the table with its header, or the enriched TSV without one."""
+def _first_fields(file: Part) -> list[str]:
+    with open_text(file, errors="backslashreplace") as text:
+        return text.readline().rstrip("\r\n").split("\t")
+
+
+def _has_header(file: Part) -> bool:
+    first = _first_fields(file)
+    return len(first) == 1 or "event_id" in first
+
+
+def _opened(part: Part) -> Intake:
+    """Open the table with its header, or some lines of the enriched TSV."""
     import pandas as pd
 
-    with open_text(path) as text:
-        first = text.readline().rstrip("\r\n").split("\t")
-    if len(first) == 1 or "event_id" in first:
-        raw = read_csv(path, delimiter="," if len(first) == 1 else "\t")
+    if part.data is None:
+        raw = read_csv(part, delimiter="," if len(_first_fields(part)) == 1 else "\t")
         require_columns(
-            raw, ["event_id", "collector_tstamp"], path, hint="is it Snowplow's events table with a header?"
+            raw, ["event_id", "collector_tstamp"], part, hint="is it Snowplow's events table with a header?"
         )
-        return Intake(Path(path).name, "Snowplow events (CSV)", raw)
-    with open_text(path) as text:
-        lines = [line.rstrip("\r\n").split("\t") for line in text if line.strip()]
-    rows = [fields for fields in lines if len(fields) == len(ENRICHED_FIELDS)]
+        return Intake(part.name, "Snowplow events (CSV)", raw)
+    lines = [line for line in part.data.split(b"\n") if line.strip()]
+    rows = [fields for fields in map(_fields, lines) if fields is not None]
     if not rows:
-        raise LoadError(
-            f"'{Path(path).name}' has no line of {len(ENRICHED_FIELDS)} fields: is it Snowplow's enriched TSV?"
-        )
+        raise LoadError(f"'{part.name}' has no line of {len(ENRICHED_FIELDS)} fields: is it Snowplow's enriched TSV?")
     raw = pd.DataFrame(rows, columns=list(ENRICHED_FIELDS), dtype="str")
-    return Intake(Path(path).name, "Snowplow enriched events (TSV)", raw, unparsable=len(lines) - len(rows))
+    return Intake(part.name, "Snowplow enriched events (TSV)", raw, unparsable=len(lines) - len(rows))
+
+
+def _fields(line: bytes) -> list[str] | None:
+    """Return the fields of a line of the enriched TSV; None where it is none."""
+    try:
+        fields = line.decode().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        return None
+    return fields if len(fields) == len(ENRICHED_FIELDS) else None
 
 
 def _transactions(contexts: pd.Series) -> pd.DataFrame:

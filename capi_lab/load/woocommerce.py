@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
-from capi_lab.load.files import read_json_records
+from capi_lab.load.files import Part, Paths, read_json_records
+from capi_lab.load.gather import gather
 from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
@@ -44,16 +45,19 @@ _UNPAID = frozenset({"pending", "checkout-draft"})
 _ATTRIBUTION = "_wc_order_attribution_"
 
 
-def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
+def woocommerce_orders(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:
     """Read WooCommerce orders as the ledger.
 
     Parameters
     ----------
-    path : str or Path
-        REST v3 JSON: a list, one order, or JSON lines.
+    path : str, Path or sequence
+        File, pattern or list of them, plain, gzip or zstd. REST v3 JSON: a list, one order, or JSON lines. Only JSON
+        lines are read in parts: a list has no place to cut it at, and is read whole.
     tz : str, optional
         The site's zone. Needed only where ``date_created_gmt`` is absent: ``date_created`` is the site's
         local time without an offset.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
@@ -74,8 +78,12 @@ def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
     Cannot be known: the click id when the landing page came from a cache without its query, or when
     order attribution is off. ``customer_ip_address`` is a proxy's unless the shop is set up for one.
     """
-    objects, unparsable = read_json_records(path, under=("orders",))
-    records = Records(objects, unparsable, path, "WooCommerce REST v3 orders")
+    return gather(path, lambda part: _orders(part, tz), split="json", to=to)
+
+
+def _orders(part: Part, tz: str | None) -> Loaded:
+    objects, unparsable = read_json_records(part, under=("orders",))
+    records = Records(objects, unparsable, part, "WooCommerce REST v3 orders")
     records.require("id")
     intake = records.intake()
     meta = [_meta(record) for record in objects]
@@ -84,12 +92,14 @@ def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
     intake.drop(status.isin(_CANCELLED), LoadDrop.CANCELLED)
     intake.drop(status[intake.frame.index].isin(_UNPAID), LoadDrop.NOT_PAID)
     intake.drop(intake.frame["conversion_id"].isna(), LoadDrop.NO_ID)
-    intake.drop(repeats(intake.frame["conversion_id"]), LoadDrop.DUPLICATE_ID)
     intake.note_count(
         int((intake.frame["created_via"] == "admin").sum()),
         "{n} orders were entered by staff (created_via admin): no pixel could see them",
     )
     times = _times(intake, tz)
+    again = repeats(intake.frame["conversion_id"])
+    intake.drop(again, LoadDrop.DUPLICATE_ID)
+    times = times[~again]
     frame = intake.frame.assign(
         event_time=times,
         event_name="purchase",
@@ -100,8 +110,10 @@ def woocommerce_orders(path: str | Path, *, tz: str | None = None) -> Loaded:
     )
     found = ids_from_pairs({row: meta[row] for row in frame.index}, intake)
     frame = add_click_ids(frame, intake, urls=frame["landing_url"], found=found)
-    if not any(name.startswith(_ATTRIBUTION) for one in meta for name, _ in one):
-        intake.note("no order carries attribution fields: the landing page and its click ids are unknown")
+    intake.note_count(
+        sum(not any(name.startswith(_ATTRIBUTION) for name, _ in one) for one in meta),
+        "{n} orders carry no attribution fields: their landing page and its click ids are unknown",
+    )
     return intake.loaded(CONVERSIONS, frame[[name for name in frame.columns if not name.startswith("_")]])
 
 

@@ -42,15 +42,11 @@ def test_known_rows_come_back(one: Format, tmp_path: Path) -> None:
     assert_same(load(one, one.to(tmp_path, rows)), rows, one.holds)
 
 
-# These read one file so far.
-ONE_FILE = {"shopify_orders", "snowplow_events"}
 # A line of a list has nothing by which another file's could be the same.
 NO_IDS = {URL_LIST.name}
 
 
-@pytest.mark.parametrize(
-    "one", [f for f in FORMATS if f.loader not in ONE_FILE and f.name not in NO_IDS], ids=lambda one: one.name
-)
+@pytest.mark.parametrize("one", [f for f in FORMATS if f.name not in NO_IDS], ids=lambda one: one.name)
 def test_two_files_are_one_load(one: Format, tmp_path: Path) -> None:
     """Rows in two files, one row in both, load as from one file; into Parquet as well."""
     rows = known_rows()

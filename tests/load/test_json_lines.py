@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ from capi_lab.load import Loaded, ga4_records
 from capi_lab.load import gather as gathering
 from capi_lab.load.files import Part
 from capi_lab.load.json_columns import NotPlainError
+from capi_lab.load.snowplow import ENRICHED_FIELDS
 from tests.load.corruption import assert_damage_is_told, damaged, lines_with_text
 
 _TEXT = st.sampled_from(
@@ -147,6 +149,66 @@ def test_cuts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lo
                     df.sort_values(by, ignore_index=True)[sorted(whole.df.columns)] for df in (one.df, whole.df)
                 )
                 pd.testing.assert_frame_equal(got, want)
+
+
+def _snowplow(rng: Random) -> list[str]:
+    values = {"event_id": f"e{rng.randrange(25)}", "event_name": "page_view", "collector_tstamp": "2026-05-17 10:00:00"}
+    values |= {"derived_tstamp": rng.choice(["", "2026-05-17 09:59:58"]), "page_url": "https://s.example/?gclid=G1"}
+    return [values.get(name, "") for name in ENRICHED_FIELDS]
+
+
+@pytest.mark.parametrize("repeated", ["keep", "drop"])
+def test_snowplow_numbers_repeats_over_all_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repeated: str
+) -> None:
+    """Copies of an event are numbered in the order of the rows, wherever the files were cut; held or streamed."""
+    rng = Random(5)
+    rows = [_snowplow(rng) for _ in range(60)]
+    text = "".join("\t".join(row) + "\n" for row in rows) + "short\tline\n"
+    one, halves = tmp_path / "x.tsv", [tmp_path / "1.tsv", tmp_path / "2.tsv"]
+    one.write_text(text)
+    cut = text.index("\n", len(text) // 2) + 1
+    halves[0].write_text(text[:cut])
+    halves[1].write_text(text[cut:])
+    at = ENRICHED_FIELDS.index("event_id")
+    seen: Counter[str] = Counter()
+    want = []
+    for row in rows:
+        seen[row[at]] += 1
+        if repeated == "keep" or seen[row[at]] == 1:
+            want.append(row[at] if seen[row[at]] == 1 else f"{row[at]}#{seen[row[at]]}")
+    for chunk in (1 << 20, 2000):
+        monkeypatch.setattr(gathering, "CHUNK", chunk)
+        for path in (one, halves):
+            for to in (None, tmp_path / "out.parquet"):
+                loaded = cl.load.snowplow_events(path, repeated=repeated, to=to)
+                assert loaded.df["row_id"].tolist() == want
+                assert loaded.report.rows_in == 61
+                if repeated == "keep":
+                    n = 60 - len(seen)
+                    assert f"{n} rows repeat an event id of another row; kept, see repeated=" in loaded.report.notes
+
+
+@pytest.mark.parametrize("format_", ["woocommerce", "shopify"])
+def test_orders_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
+    """Orders as JSON lines give the same rows and account whole, in small parts, and written part by part."""
+    rng = Random(6)
+    load = cl.load.woocommerce_orders if format_ == "woocommerce" else cl.load.shopify_orders
+    time = "date_created_gmt" if format_ == "woocommerce" else "created_at"
+    lines = []
+    for number in range(40):
+        stamp = rng.choice([f"2026-05-17T10:{number:02}:00Z"] * 5 + [""])
+        order = {"id": rng.randrange(30), time: stamp, "currency": "EUR", "total": "5.00", "total_price": "5.00"}
+        lines.append(json.dumps(order).encode() + b"\n")
+    lines[7], lines[20] = b'{"id": 3, "cur\n', b'{"x": "\xff"}\n'
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"".join(lines))
+    whole = load(path)
+    assert {"unparsable", "no_time", "duplicate_id"} <= set(whole.report.dropped)
+    monkeypatch.setattr(gathering, "CHUNK", 300)
+    for one in (load(path), load(path, to=tmp_path / "out.parquet")):
+        assert one.report == whole.report
+        pd.testing.assert_frame_equal(one.df, whole.df)
 
 
 def test_damage(tmp_path: Path) -> None:

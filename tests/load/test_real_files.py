@@ -33,7 +33,7 @@ def test_snowplow_clicks_and_repeats(real: Path) -> None:
     assert (loaded.report.rows_in, loaded.report.rows_out) == (160, 160)
     assert loaded.df["gclid"].notna().sum() == 12
     assert loaded.df["gclid"].nunique() == 4
-    assert "3 event ids repeat (3 surplus rows); kept, see repeated=" in loaded.report.notes
+    assert "3 rows repeat an event id of another row; kept, see repeated=" in loaded.report.notes
     assert loaded.df["row_id"].is_unique
     assert loaded.df["client_ip"].isna().all(), "the addresses in this file are hashed"
     dropped = cl.load.snowplow_events(path, repeated="drop")
