@@ -1,4 +1,4 @@
-"""Speed and memory of reading logs and exports, beside a bare regular expression on the same lines.
+"""Speed and memory of reading logs and exports, beside a bare expression and a bare JSON parser on the same lines.
 
 Usage, from the repository; the first two on one core, the third with a generated log of so many megabytes, the last
 with an access log whose user agents are classed (without it, the generated one)::
@@ -33,10 +33,11 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def say(what: str, n: int, seconds: tuple[float, float]) -> None:
-    """Print a figure a second, by the clock and by the processor's time."""
+def say(what: str, n: int, seconds: tuple[float, float], reference: tuple[float, float] | None = None) -> None:
+    """Print a figure a second, by the clock and by the processor's time, and its ratio to a reference."""
     wall, cpu = seconds
-    print(f"{what:<44} {n / wall:>12,.0f} /s {n / cpu:>12,.0f} /s of processor time", flush=True)
+    ratio = f" {reference[1] / cpu:>8.2f} x the reference" if reference else ""
+    print(f"{what:<44} {n / wall:>12,.0f} /s {n / cpu:>12,.0f} /s of processor time{ratio}", flush=True)
 
 
 def ga4_line(number: int) -> str:
@@ -115,13 +116,17 @@ def main() -> None:
         first.write_text("".join(once.splitlines(keepends=True)[:4000]))
         agents(options.agents or first)
         lines = log.read_text().splitlines(keepends=True)
-        say("bare expression per line", len(lines), timed(lambda: [_LINE.match(line) for line in lines]))
+        bare = timed(lambda: [_LINE.match(line) for line in lines])
+        say("bare expression per line", len(lines), bare)
         cl.load.access_log(log, kind="visits")  # once for imports and caches
         for kind in ("clicks", "visits"):
-            say(f"access_log, {kind}", len(lines), timed(lambda kind=kind: cl.load.access_log(log, kind=kind)))
+            say(f"access_log, {kind}", len(lines), timed(lambda kind=kind: cl.load.access_log(log, kind=kind)), bare)
         ga4 = folder / "events.jsonl"
         ga4.write_text("".join(ga4_line(number) for number in range(int(options.rows))))
-        say("ga4_bigquery, JSON lines", int(options.rows), timed(lambda: cl.load.ga4_bigquery(ga4)))
+        events = ga4.read_text().splitlines()
+        bare = timed(lambda: [json.loads(line) for line in events])
+        say("bare json.loads per line", len(events), bare)
+        say("ga4_bigquery, JSON lines", len(events), timed(lambda: cl.load.ga4_bigquery(ga4)), bare)
         with log.open("w") as file:
             for _ in range(int(options.megabytes * 1e6 / len(once))):
                 file.write(once)

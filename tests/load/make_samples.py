@@ -554,7 +554,7 @@ FORMATS = [
     ),
     Format("segment_tracks", "segment_tracks", ".csv", (*_EVENT, *_PAGE, "email", "phone"), segment_warehouse),
     Format("segment_pages", "segment_pages", ".csv", ("visit_time", "visitor_id", "user_key", *_PAGE), segment_pages),
-    Format("snowplow_enriched", "snowplow_events", ".tsv", (*_EVENT, *_PAGE), snowplow_tsv),
+    Format("snowplow_enriched", "snowplow_events", ".tsv", (*_EVENT, *_PAGE), snowplow_tsv, {"repeated": "drop"}),
 ]
 
 
