@@ -15,7 +15,7 @@ from capi_lab.measure.waterfall_result import Waterfall
 from capi_lab.reconcile import Reconciled
 from capi_lab.reconcile.buckets import bucketed, marks_of, receipts_of, strangers
 from capi_lab.tables import REPORTS
-from capi_lab.words import Bucket, Fate, Step
+from capi_lab.words import Bucket, Channel, Fate, Step
 
 __all__ = ["waterfall"]
 
@@ -90,7 +90,8 @@ def waterfall(
     - ``matched``, ``attributed``: as the marks say. Accepted is not matched is not attributed.
 
     Pixel and server are two ways in, not one after the other: from ``server`` on each step is a part of the one
-    before. A double-counted conversion is one conversion here, in a bucket of its own.
+    before. A double-counted conversion is one conversion here, in a bucket of its own. A route that knows no pixel
+    (Microsoft's offline conversions, Google's Ads API) has no step ``pixel``, and what only the pixel saw was not sent.
     """
     ledger = rec.conversion_table
     groups = [by] if isinstance(by, str) else list(dict.fromkeys(by or []))
@@ -331,6 +332,8 @@ def _reported(rec: Reconciled, reports: TableLike | None) -> pd.DataFrame:
 def _notes(rec: Reconciled, rows: ibis.Table, receipts: ibis.Table | None, marks: ibis.Table | None) -> tuple[str, ...]:
     """Say in words what the buckets cannot show."""
     notes = []
+    if Channel.PIXEL not in rec.rule.channels:
+        notes.append("this route reads what the server sends only: the pixel's events take no part")
     facts = to_frame(
         rows.group_by(
             leaked=~rows.eligible.fill_null(True) & rows.brought_by.notnull(),

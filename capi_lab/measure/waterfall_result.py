@@ -119,9 +119,13 @@ class Waterfall:
         """The waterfall in one sentence."""
         at = self._lines()
         n, pixel, server = (
-            int(at.loc[at["step"].eq(str(s)) & at["kind"].eq("step"), "k"].sum()) for s in self.steps[:3]
+            int(at.loc[at["step"].eq(str(s)) & at["kind"].eq("step"), "k"].sum())
+            for s in (Step.TRUTH, Step.PIXEL, Step.SERVER)
         )
-        parts = [f"Of {n:,} conversions the pixel saw {pixel:,}, the server adds {server - pixel:,}"]
+        if Step.PIXEL in self.steps:
+            parts = [f"Of {n:,} conversions the pixel saw {pixel:,}, the server adds {server - pixel:,}"]
+        else:
+            parts = [f"Of {n:,} conversions the server sent {server:,}"]
         lost = at[at["kind"].eq("bucket") & at["fate"].isin([str(Fate.IGNORED), str(Fate.FAILED), str(Fate.UNKNOWN)])]
         words = {Fate.IGNORED: "ignored", Fate.FAILED: "failed", Fate.UNKNOWN: "of unknown fate"}
         kinds = []
@@ -156,12 +160,13 @@ class Waterfall:
 
     def __repr__(self) -> str:
         lines = [f"Waterfall for {self.platform}: {self.headline}"]
+        adds = Step.PIXEL in self.steps
         rows = _short(self._lines())
         wide = min(max(rows["text"].str.len().max() + 2, 36), 72)
         for row in rows.itertuples(index=False):
             name = row.text if len(row.text) <= wide else row.text[: wide - 1] + "…"
             interval = f"  {row.low:6.1%} – {row.high:.1%}" if pd.notna(row.low) and row.step != str(Step.TRUTH) else ""
-            added = f"  (the server adds {row.k - row.k_pixel:,})" if row.text == Step.SERVER.label else ""
+            added = f"  (the server adds {row.k - row.k_pixel:,})" if adds and row.text == Step.SERVER.label else ""
             lines.append(f"  {name:<{wide}}{row.k:>12,}  {row.value:7.1%}{interval}{added}".rstrip())
         for row in self.reported[self.reported["stratum"] == "all"].itertuples(index=False):
             bounds = f"  ({row.low_k:,.0f} – {row.high_k:,.0f})" if row.low_k < row.high_k else ""

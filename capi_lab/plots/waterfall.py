@@ -193,7 +193,10 @@ def _legend(ax: Axes, rows: pd.DataFrame) -> int:
     """Explain the looks that occur, above the bars; return the number of lines it takes."""
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=_PIXEL, label="the pixel saw it"), Patch(color=_ADDED, label="the server adds it")]
+    if str(Step.PIXEL) in set(rows["step"]):
+        handles = [Patch(color=_PIXEL, label="the pixel saw it"), Patch(color=_ADDED, label="the server adds it")]
+    else:
+        handles = [Patch(color=_ADDED, label="the server sent it")]
     present = set(rows.loc[rows["kind"] == "bucket", "fate"])
     handles += [Patch(label=_FATE_LABELS[fate], lw=0.8, **look) for fate, look in _LOOKS.items() if fate in present]
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)

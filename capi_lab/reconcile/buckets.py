@@ -102,8 +102,11 @@ def bucketed(
         Those that can be told with what was given.
     """
     ledger = rec.conversion_table
-    rows = _with_marks(ledger, marks, keep)
     measured = [Step.TRUTH, Step.PIXEL, Step.SERVER]
+    if Channel.PIXEL not in rec.rule.channels:  # the route has one way in
+        ledger = ledger.mutate(seen_pixel=ibis.literal(value=False))
+        measured.remove(Step.PIXEL)
+    rows = _with_marks(ledger, marks, keep)
     if receipts is None:
         rows = rows.mutate(reply=ibis.null("string"), reply_code=ibis.null("string"), kept_pixel=rows.counted)
     else:

@@ -74,7 +74,7 @@ def pair_table(
     Returns
     -------
     Ibis table
-        ``conversion_id``, ``counted`` (events counted, of the channels the rule reads), ``outcome``, ``cause``, and the
+        ``conversion_id``, ``counted``, ``outcome``, ``cause``, and the
         columns of `EVIDENCE`. Differences are the second report's minus the first's: ``clock_difference`` of the
         clock the rule reads, ``time_difference`` of ``event_time``, in seconds.
     """
@@ -83,10 +83,6 @@ def pair_table(
     linked = linked.filter(linked.channel.isin([str(channel) for channel in rule.channels]))
     absent = {carried(name) for name in (*id_columns(rule), "event_id")} - set(linked.columns)
     linked = linked.mutate(**{name: ibis.null("string") for name in sorted(absent)})
-    if set(rule.channels) != set(Channel):
-        per = linked.group_by(own_id=linked.conversion_id).aggregate(own_counted=linked.kept.sum().cast("int64"))
-        both = both.join(per, both.conversion_id == per.own_id).drop("counted", "own_id")
-        both = both.rename(counted="own_counted")
     both = both.cross_join(linked.aggregate(ids_in_log=key_id(linked, rule).count()))
     reports = reports_of(linked, both, rule)
     repeats = reports.group_by("conversion_id", "channel").aggregate(n=ibis._.count()).filter(ibis._.n > 1)

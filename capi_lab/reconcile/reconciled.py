@@ -71,7 +71,11 @@ class Reconciled:
 
     @cached_property
     def conversions(self) -> pd.DataFrame:
-        """The ledger with ``seen_pixel``, ``seen_capi`` (bool) and ``counted`` (events the platform would count)."""
+        """The ledger with ``seen_pixel``, ``seen_capi`` (bool) and ``counted``.
+
+        The last is how many of its events the platform would count, of the channels the rule reads: the server's
+        alone, for a route that knows no pixel.
+        """
         return self._in_order(to_frame(self.conversion_table), "conversions", "conversion_id")
 
     @cached_property
@@ -254,7 +258,7 @@ def reconcile(
     marked = materialise(linked(mark(reports, rule, same_channel=chosen), ledger, spec, event_names or {}))
     if fallbacks:
         marked = materialise(tied_by_declared(marked, ledger, spec, event_names or {}, fallbacks, fallback_within))
-    seen = materialise(_seen(ledger, marked))
+    seen = materialise(_seen(ledger, marked, rule))
     order = {}
     if isinstance(conversions, pd.DataFrame):
         order["conversions"] = conversions["conversion_id"]
@@ -275,13 +279,13 @@ def reconcile(
     )
 
 
-def _seen(ledger: ibis.Table, events: ibis.Table) -> ibis.Table:
-    """Add seen_pixel, seen_capi and counted to the ledger."""
+def _seen(ledger: ibis.Table, events: ibis.Table, rule: DedupRule) -> ibis.Table:
+    """Add seen_pixel, seen_capi and counted to the ledger; a channel the rule does not read counts nothing."""
     reports = events.filter(events.conversion_id.notnull())
     per = reports.group_by(seen_id=reports.conversion_id).aggregate(
         seen_pixel=(reports.channel == str(Channel.PIXEL)).any(),
         seen_capi=(reports.channel == str(Channel.CAPI)).any(),
-        counted=reports.kept.sum().cast("int64"),
+        counted=(reports.kept & reports.channel.isin([str(channel) for channel in rule.channels])).sum().cast("int64"),
     )
     joined = ledger.drop(*[c for c in ("seen_pixel", "seen_capi", "counted") if c in ledger.columns]).left_join(
         per, [("conversion_id", "seen_id")]

@@ -149,6 +149,30 @@ def test_one_order_swallowed_by_another() -> None:
     assert found["1"] == ("counted", "over_merged", "unknown", "failed")
 
 
+@pytest.mark.parametrize(("platform", "route"), [("microsoft", "offline"), ("google", "ads_api")])
+def test_a_route_without_a_pixel_counts_what_the_server_sent(platform: str, route: str) -> None:
+    """The pixel's events are no way in: not counted, not brought, not a second copy; the log still shows them."""
+    shop = ledger(4, gclid="CjwKCAjw_example-1", msclkid="0123456789abcdef0123456789abcdef")
+    events = log(("pixel", "0"), ("capi", "0"), ("pixel", "1"), ("capi", "2"))
+    events = events.assign(event_name="purchase", gclid=shop["gclid"][0], msclkid=shop["msclkid"][0])
+    events["event_time"] = [T + pd.Timedelta(hours=int(one)) for one in events["conversion_id"]]
+    rec = cl.reconcile(shop, events, platform, route=route)
+    assert rec.conversions["counted"].tolist() == [1, 0, 1, 0]
+    assert rec.conversions["seen_pixel"].tolist() == [True, True, False, False]
+    assert rec.pairs[["conversion_id", "counted"]].values.tolist() == [["0", 1]]
+    wf = cl.waterfall(rec)
+    assert ends(wf) == {
+        "0": ("counted", "server_only", None, "through"),
+        "1": ("server", "not_sent", "eligibility_unknown", "unknown"),
+        "2": ("counted", "server_only", None, "through"),
+        "3": ("server", "not_sent", "eligibility_unknown", "unknown"),
+    }
+    assert steps(wf) == {"truth": 4, "server": 2, "counted": 2}
+    assert wf.conservation["holds"].all()
+    assert "Of 4 conversions the server sent 2" in wf.headline
+    assert "the server adds" not in repr(wf)
+
+
 def test_skipped_is_ignored_unless_it_should_have_gone() -> None:
     """A planned skip is no failure; a skip of a conversion marked eligible is one."""
     rec = cl.reconcile(ledger(3), log(("pixel", "2")))

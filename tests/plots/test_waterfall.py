@@ -66,6 +66,14 @@ def test_bars_equal_the_table_and_step_down() -> None:
     assert [start for start, _ in drawn] == pytest.approx(starts)
 
 
+def test_a_route_without_a_pixel_shows_one_way_in() -> None:
+    """The legend does not speak of a pixel that takes no part."""
+    legend = cl.plots.plot_waterfall(table().query("step != 'pixel'").assign(k_pixel=0)).get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels[0] == "the server sent it"
+    assert "the pixel saw it" not in labels
+
+
 def test_a_step_shows_what_the_pixel_saw_and_what_the_server_adds() -> None:
     """The bar of `pixel or server` is 61.1 % in the pixel's colour and 18.9 % in that of what the server adds."""
     ax = cl.plots.plot_waterfall(table())
