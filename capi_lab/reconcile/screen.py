@@ -27,6 +27,7 @@ from capi_lab.words import Ineligible
 __all__ = ["reasons_against"]
 
 _LARGEST = 1.7976931348623157e308
+_LINE_ENDS = ["\n", "\r", "\u0085", "\u2028", "\u2029"]
 
 
 def reasons_against(
@@ -134,9 +135,9 @@ class _Answers:
             case needs.Usable(key):
                 return usable(self.key(key), self.rules[key], self.country)
             case needs.Whole(param):
-                return value(param).re_search(_whole(self.spec.click_id(param).pattern))
+                return _whole(value(param), self.spec.click_id(param).pattern)
             case needs.Url(column):
-                return value(column).re_search(_whole(URL))
+                return _whole(value(column), URL)
             case needs.Is(column, values):
                 return value(column).isin(sorted(values))
             case needs.EventIs(names):
@@ -148,7 +149,7 @@ class _Answers:
                 return value("value").isnull() | value("value").between(least, most)
             case needs.Impersonal(column):
                 text = value(column)
-                return text.isnull() | ~(text.contains("@") | text.re_search(_whole(PHONE_LIKE)))
+                return text.isnull() | ~(text.contains("@") | _whole(text, PHONE_LIKE))
             case needs.ReadableDigest(key):
                 return readable_digest(self.key(key), self.rules[key])
             case needs.Recent(most):
@@ -182,6 +183,9 @@ def _micro(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
 
 
-def _whole(pattern: str) -> str:
-    """Ask a pattern of the whole text, by an engine that looks for it anywhere."""
-    return f"^(?:{pattern})$"
+def _whole(text: Any, pattern: str) -> Any:
+    """Ask a pattern of the whole text, by an engine that looks for it anywhere.
+
+    Where the engine is written in Java, ``$`` also matches before a line end that is the last character.
+    """
+    return text.re_search(f"^(?:{pattern})$") & ~text.right(1).isin(_LINE_ENDS)

@@ -51,7 +51,7 @@ VALUES: dict[str, list[str | None]] = {
         "224.0.0.1", "fe80::1%eth0", "12:34", "[203.0.113.7]",
     ],
     "user_agent": ["Mozilla/5.0 (X11) Example/1.0", " - "],
-    "gclid": [IDS["gclid"], "short"],
+    "gclid": [IDS["gclid"], IDS["gclid"] + "\n", "short"],
     "gbraid": ["0AAAAAo5KMxExampleBraid1234"],
     "wbraid": ["0AAAAAo5KMxExampleBraid5678"],
     "fbc": [IDS["fbc"], "IwAR0-bare", IDS["fbc"] + ".AQ"],
