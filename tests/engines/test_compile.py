@@ -19,7 +19,9 @@ from ibis.backends.duckdb import Backend
 
 import capi_lab as cl
 from capi_lab.words import CreditModel
+from tests.contracts.examples import NOW
 from tests.engines import logs
+from tests.reconcile.conversions import random_conversions
 
 # Functions of each engine's manual that the parser takes for anybody's.
 KNOWN = {
@@ -39,6 +41,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[str, ibis
         "events": logs.events(rng, ledger, 3000),
         "clicks": logs.clicks(rng, ledger, 900),
         "receipts": logs.receipts(rng, ledger, 300),
+        "keyed": random_conversions(50, seed=1),
     }
     for name, frame in tables.items():
         frame.to_parquet(folder / f"{name}.parquet")
@@ -71,6 +74,9 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
     for name, entry in cl.PLATFORMS.items():
         for route in entry.spec.routes:
             works[f"dedup {name} {route.name}"] = lambda n=name, r=route.name: cl.dedup(of["events"], n, route=r)
+            works[f"eligible {name} {route.name}"] = lambda n=name, r=route.name: cl.eligible(
+                of["keyed"], n, route=r, now=NOW
+            )
     for name in ("google", "microsoft"):  # fields taken over; one channel only
         works[f"pairs {name}"] = lambda n=name: cl.reconcile(of["conversions"], of["events"], n).pairs
     recs: list[cl.Reconciled] = []
@@ -79,6 +85,12 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
         if not recs:
             recs.append(cl.reconcile(of["conversions"], of["events"], "meta", fallbacks=[("value", "currency")]))
         return recs[0]
+
+    def finding() -> cl.ClockFinding:
+        events = of["events"]
+        ahead = events.event_time + ibis.ifelse(events.channel == "capi", 1, 0).as_interval("h")
+        (found,) = cl.clock_findings((of["conversions"], events.mutate(event_time=ahead))).findings
+        return found
 
     works |= {
         "reconcile with fallbacks": rec,
@@ -96,6 +108,7 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
             of["conversions"].drop("gclid"), of["clicks"], on=["user_key", ("user_key", "user_key")]
         ),
         "clock_findings": lambda: cl.clock_findings(rec()),
+        "correct_clock": lambda: cl.correct_clock(of["events"], finding()),
         "candidates in the ledger": lambda: cl.link_candidates(rec()).table,
         "candidates between channels": lambda: cl.link_candidates(rec(), between="channels").blocks,
     }
@@ -108,7 +121,7 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
 @pytest.mark.parametrize("engine", KNOWN)
 def test_every_expression_is_written(engine: str, heard: dict[Any, tuple[str, ibis.Table]]) -> None:
     """Ibis writes each expression for the engine, and the engine's grammar reads it."""
-    assert len(heard) > 100
+    assert len(heard) > 120
     for name, expression in heard.values():
         sql = str(ibis.to_sql(expression, dialect=engine, pretty=False))
         (tree,) = sqlglot.parse(sql, dialect=engine)
