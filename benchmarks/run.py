@@ -57,8 +57,8 @@ LEDGER_ROWS = """
   SELECT 'c-' || i AS conversion_id, 'purchase' AS event_name,
          TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(hash(i, 2) % 7776000) AS event_time,
          'u' || (hash(i, 4) % ({rows} // 3 + 1)) AS user_key,
-         ['US', 'GB', 'DE', 'FR'][1 + hash(i, 7) % 4] AS country,
-         ['Chrome', 'Safari', 'Edge', 'Firefox', 'Samsung'][1 + hash(i, 8) % 5] AS browser,
+         ['US', 'GB', 'DE', 'FR'][1 + CAST(hash(i, 7) % 4 AS BIGINT)] AS country,
+         ['Chrome', 'Safari', 'Edge', 'Firefox', 'Samsung'][1 + CAST(hash(i, 8) % 5 AS BIGINT)] AS browser,
          hash(i, 9) % 100 < 61 AS seen_pixel, hash(i, 10) % 100 < 79 AS seen_capi
   FROM range(CAST({rows} AS BIGINT)) t(i)
 """

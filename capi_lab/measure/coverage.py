@@ -73,7 +73,7 @@ def coverage(
     if not 0 < level < 1:
         raise InputError("level must lie between 0 and 1, e.g. 0.95")
     ledger = _weighted(ledger, weight, groups)
-    sums = to_frame(_sums(ledger, groups, cluster if cluster in ledger.columns else None))
+    sums = to_frame(_sums(ledger, groups, cluster if cluster in ledger.columns else None, weighted=weight is not None))
     if groups:
         sums = sums.sort_values(groups, ignore_index=True)
     parts = []
@@ -122,7 +122,7 @@ def _weighted(ledger: ibis.Table, weight: str | None, groups: list[str]) -> ibis
     return ledger.mutate(_weight=ledger["value"])
 
 
-def _sums(ledger: ibis.Table, groups: list[str], cluster: str | None) -> ibis.Table:
+def _sums(ledger: ibis.Table, groups: list[str], cluster: str | None, *, weighted: bool) -> ibis.Table:
     """Sum numerators and denominators per group, and their squares over clusters, in one pass."""
     seen = {
         "pixel": ledger.seen_pixel,
@@ -131,16 +131,21 @@ def _sums(ledger: ibis.Table, groups: list[str], cluster: str | None) -> ibis.Ta
         "incremental": ledger.seen_capi & ~ledger.seen_pixel,
     }
     weight = {f"_{name}": ibis.ifelse(flag, ledger["_weight"], 0.0) for name, flag in seen.items()}
-    count = {f"_{name}_rows": flag.cast("int64") for name, flag in seen.items()}
+    if weighted:
+        weight |= {f"_{name}_rows": flag.cast("int64") for name, flag in seen.items()}
     if cluster is None:
-        rows = ledger.select(*groups, _n="_weight", _units=ibis.literal(1), **weight, **count)
+        rows = ledger.select(*groups, _n="_weight", _units=ibis.literal(1), **weight)
     else:
         alone = ledger[cluster].isnull()
         person = ibis.ifelse(alone, ledger.conversion_id, ledger[cluster])
-        sums = {name: value.sum() for name, value in (weight | count).items()}
+        sums = {name: value.sum() for name, value in weight.items()}
+        if weighted:
+            sums["_units"] = ledger.count()
         rows = ledger.group_by([*groups, alone.name("_alone"), person.name("_person")]).aggregate(
-            _n=ledger["_weight"].sum(), _units=ledger.count(), **sums
+            _n=ledger["_weight"].sum(), **sums
         )
+    if not weighted:  # an amount of one each: what is summed is what is counted
+        rows = rows.mutate(_units=rows["_n"], **{f"_{name}_rows": rows[f"_{name}"] for name in seen})
     n = rows["_n"]
     totals = {"_n": n.sum(), "_nn": (n * n).sum(), "_clusters": rows.count(), "_units": rows["_units"].sum()}
     for name in seen:
