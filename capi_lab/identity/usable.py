@@ -243,7 +243,7 @@ def _region(text: Any, country: Any) -> Any:
 
 
 def _words(text: Any, country: Any) -> Any:
-    bare = trimmed(text.re_replace("[!-/:-@[-`{-~]", "")).lower()
+    bare = trimmed(text.re_replace("[!-/:-@\\x5b-`{-~]", "")).lower()
     return ~_is_ascii(text) | ~bare.isin(sorted(PLACEHOLDERS))
 
 
@@ -310,7 +310,7 @@ def _private_v4() -> str:
 
 def _public_v4(text: Any, country: Any) -> Any:
     hop = _first_hop(text)
-    private = hop.re_replace("^[[]", "").re_search(_private_v4())
+    private = ibis.ifelse(hop.startswith("["), hop.substr(1), hop).re_search(_private_v4())
     return (hop.re_search(_V4) & ~private) | hop.lower().re_search(_MAPPED)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import numpy as np
 import pytest
 import sqlglot
@@ -132,6 +133,48 @@ def test_every_expression_is_written(engine: str, heard: dict[Any, tuple[str, ib
             if frame.args.get("kind") == "RANGE":
                 ends = [end for end in (frame.args.get("start"), frame.args.get("end")) if not isinstance(end, str)]
                 assert all(isinstance(end, sge.Literal) for end in ends if end is not None), f"{name}: {ends}"
+
+
+@pytest.mark.slow
+def test_patterns_mean_the_same_everywhere(heard: dict[Any, tuple[str, ibis.Table]]) -> None:
+    """No bracket and no `&&` inside brackets: Java reads a class in a class, or an intersection, RE2 the characters."""
+    asked = set()
+    for _, expression in heard.values():
+        for node in expression.op().find((ops.RegexSearch, ops.RegexReplace, ops.RegexExtract)):
+            assert isinstance(node.pattern, ops.Literal)
+            asked.add(node.pattern.value)
+    assert len(asked) > 30
+    assert [pattern for pattern in asked if strange_in_class(pattern)] == []
+
+
+def strange_in_class(pattern: str) -> bool:
+    """Say whether a class holds a bare bracket or two ampersands."""
+    inside, at = False, 0
+    while at < len(pattern):
+        sign = pattern[at]
+        if sign == "\\":
+            at += 2
+            continue
+        if not inside and sign == "[":
+            inside = True
+            at += 1 + (pattern[at + 1 : at + 2] == "^")  # what follows is the first character
+            if pattern[at : at + 1] == "]":
+                return True
+            continue
+        if inside and (sign == "[" or pattern[at : at + 2] == "&&"):
+            return True
+        inside = inside and sign != "]"
+        at += 1
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("pattern", "strange"),
+    [("^[[]", True), ("[a&&b]", True), ("[]a]", True), (r"[\[]\[[^a]", False), ("[a]&&[b]", False)],
+)
+def test_a_strange_class_is_found(pattern: str, strange: bool) -> None:
+    """The check of the patterns can fail."""
+    assert strange_in_class(pattern) is strange
 
 
 def test_a_function_no_engine_knows_is_found() -> None:
