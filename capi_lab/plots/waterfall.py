@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -34,20 +34,35 @@ _WIDTH = 30  # letters of a line of the labels on the left
 _THICK, _THIN = 0.72, 0.5
 
 
+class Finished(Protocol):
+    """What `capi_lab.Waterfall` brings along."""
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    @property
+    def reported(self) -> pd.DataFrame: ...
+
+
 def plot_waterfall(
-    table: pd.DataFrame, *, ax: Axes | None = None, reported: pd.DataFrame | None = None, title: str | None = None
+    table: pd.DataFrame | Finished,
+    *,
+    ax: Axes | None = None,
+    reported: pd.DataFrame | None = None,
+    title: str | None = None,
 ) -> Axes:
     """Draw the steps from the ledger down, one bar each, and between them what was lost and why.
 
     Parameters
     ----------
-    table : DataFrame
-        `capi_lab.Waterfall.table`, or one currency of its ``amounts``. Of a grouped table give one group:
-        ``table[table["country"] == "DE"]``.
+    table : Waterfall or DataFrame
+        A `capi_lab.Waterfall`, or its ``table``, or one currency of its ``amounts``. Of a grouped table give one
+        group: ``table[table["country"] == "DE"]``.
     ax : Axes, optional
         Default: a new figure of fitting height.
     reported : DataFrame, optional
         `capi_lab.Waterfall.reported`: the platform's own totals, drawn as diamonds with its bounds below the steps.
+        Default: the waterfall's own, where one is given.
     title : str, optional
 
     Returns
@@ -63,6 +78,9 @@ def plot_waterfall(
     InputError
         The table holds several groups or currencies, or no row.
     """
+    if not isinstance(table, pd.DataFrame):
+        reported = table.reported if reported is None else reported
+        table = table.table
     groups = _checked(table)
     rows = _placed(table)
     told = pd.DataFrame(columns=["metric"]) if reported is None else reported[reported["stratum"] == "all"]

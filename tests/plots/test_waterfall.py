@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -72,6 +73,15 @@ def test_a_route_without_a_pixel_shows_one_way_in() -> None:
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels[0] == "the server sent it"
     assert "the pixel saw it" not in labels
+
+
+def test_a_waterfall_is_drawn_as_its_table_is() -> None:
+    """The result itself may be given; what the platform reports is then drawn beside it unasked."""
+    told = pd.DataFrame({"stratum": ["all"], "metric": ["attributed"], "k": [40.0], "low_k": [40.0], "high_k": [40.0]})
+    told = told.assign(value=0.04, low=0.04, high=0.04)
+    drawn = cl.plots.plot_waterfall(SimpleNamespace(table=table(), reported=told))
+    assert bars(drawn) == bars(cl.plots.plot_waterfall(table()))
+    assert "platform reports\nattributed" in [label.get_text() for label in drawn.get_yticklabels()]
 
 
 def test_a_step_shows_what_the_pixel_saw_and_what_the_server_adds() -> None:
