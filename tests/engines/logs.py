@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-START = int(pd.Timestamp("2026-03-25", tz="UTC").as_unit("us").value)  # a clock change in Europe lies inside
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
+START = int(pd.Timestamp("2026-03-25", tz="UTC").timestamp()) * SECOND  # a clock change in Europe lies inside
 EDGES = np.array(
     [0, 0, 0, SECOND, 40 * SECOND]
     + [edge + nudge for edge in (5 * MINUTE, 48 * HOUR, 96 * HOUR, 7 * 24 * HOUR) for nudge in (-1, 0, 1)]
