@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import ContractError, NaiveTimeError, UnknownNameError
@@ -337,12 +338,16 @@ def _all_missing(series: pd.Series) -> pd.Series:
 
 def _validate(table: Table, frame: pd.DataFrame) -> None:
     """Run the value checks in pandera, whatever the environment says, and re-raise without values."""
-    from pandera.config import config_context
+    if _keeps(table, frame):  # pandera, slow to import and to run, has only to say what is wrong, and how often
+        return
+    from pandera.config import ValidationDepth, config_context
     from pandera.errors import SchemaErrors
 
     try:
         # PANDERA_VALIDATION_ENABLED=False in somebody's shell must not switch our contracts off.
-        with config_context(validation_enabled=True, validation_depth=_full_depth()):
+        # Its configuration is one for all threads.
+        always = config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA)
+        with _ONE_AT_A_TIME, always:
             _schema(table).validate(frame, lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases
@@ -352,16 +357,22 @@ def _validate(table: Table, frame: pd.DataFrame) -> None:
         raise ContractError(table.name, failures) from None
 
 
+def _keeps(table: Table, frame: pd.DataFrame) -> bool:
+    """Say whether nothing in a frame is missing, repeated or unheard of; a test holds pandera's word against it."""
+    for column in table.columns:
+        if column.name in frame.columns:
+            values = frame[column.name]
+            empty, again = column.required and values.hasnans, column.unique and not values.is_unique
+            if empty or again or (column.allowed and not set(values.dropna().unique()) <= set(column.allowed)):
+                return False
+    return True
+
+
+_ONE_AT_A_TIME = Lock()
 _CHECKS = {
     "not_nullable": "value is missing: drop or fill these rows",
     "field_uniqueness": "value is not unique: drop or rename repeated rows",
 }
-
-
-def _full_depth() -> Any:
-    from pandera.config import ValidationDepth
-
-    return ValidationDepth.SCHEMA_AND_DATA
 
 
 @cache
