@@ -73,8 +73,12 @@ def _cut_at_line_ends(data: bytes) -> Any:
 def bytes_of(lines: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the text of an Arrow column as bytes, and where in them each row begins and the last one ends."""
     import numpy as np
+    import pyarrow as pa
 
-    offsets = np.frombuffer(lines.buffers()[1], "int32", len(lines) + 1, 4 * lines.offset)
+    kind = np.dtype("int64" if pa.types.is_large_string(lines.type) else "int32")
+    if not len(lines):  # may have no buffers
+        return np.empty(0, "uint8"), np.zeros(1, kind)
+    offsets = np.frombuffer(lines.buffers()[1], kind, len(lines) + 1, kind.itemsize * lines.offset)
     return np.frombuffer(lines.buffers()[2] or b"", "uint8"), offsets
 
 

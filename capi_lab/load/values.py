@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import NaiveTimeError, UnknownNameError
 from capi_lab.identity.clickids import NO_VALUE, is_missing
+from capi_lab.load.lines import bytes_of
 from capi_lab.words import LoadDrop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     import pandas as pd
 
     from capi_lab.load.result import Intake
@@ -31,6 +36,7 @@ _EPOCH_UNITS = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "mi
 # Both can be answered at one end of a text, without a look at the rest.
 _BEGINS_AS_NO_VALUE = rf"(?is)^(?:(?:{'|'.join(map(re.escape, sorted(NO_VALUE)))})$|\{{\{{|[^!-~])"
 _ENDS_AS_NO_VALUE = r"(?s)[^!-~]$"
+_LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _TIMED = r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}.*"
 _ZONED = _TIMED + r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 _NAIVE = r"\d{4}-?\d{2}-?\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?"
@@ -68,12 +74,54 @@ def blank_to_missing(values: pd.Series) -> pd.Series:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    texts = _large_text(values)
+    rows = _perhaps_no_value(texts)
+    if not len(rows):
+        return values
     # Only these, templates and texts padded with space of any kind are looked at one by one.
-    distinct = pc.unique(pa.array(values.array, pa.large_string()))
+    distinct = pc.unique(texts.take(pa.array(rows)))
     suspicious = pc.match_substring_regex(distinct, _BEGINS_AS_NO_VALUE)
     suspicious = pc.or_(suspicious, pc.match_substring_regex(distinct, _ENDS_AS_NO_VALUE))
     blank = [value for value in distinct.filter(suspicious).to_pylist() if value is not None and is_missing(value)]
     return values.mask(values.isin(blank)) if blank else values
+
+
+def _large_text(values: pd.Series) -> Any:
+    """Return a text column as one Arrow array, without a copy where pandas holds one."""
+    import pyarrow as pa
+
+    texts = pa.array(values.array, pa.large_string())
+    if not isinstance(texts, pa.ChunkedArray):
+        return texts
+    return texts.chunk(0) if texts.num_chunks == 1 else texts.combine_chunks()
+
+
+def _perhaps_no_value(texts: Any) -> np.ndarray:
+    """Return the rows whose length and outer bytes do not yet tell that they hold a value."""
+    import numpy as np
+
+    text, offsets = bytes_of(texts)
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    odd = lengths == 0
+    if len(text):
+        first = text[np.minimum(starts, len(text) - 1)]
+        last = text[np.maximum(offsets[1:] - 1, 0)]
+        begins, padding = _byte_tables()
+        odd |= padding[first] | padding[last] | (first == ord("{"))
+        odd |= begins[first] & (lengths <= _LONGEST_NO_VALUE)
+    if texts.null_count:
+        odd &= texts.is_valid().to_numpy(zero_copy_only=False)
+    return np.flatnonzero(odd)
+
+
+@cache
+def _byte_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Say of each byte whether a placeholder begins with it, in either case, and whether it may be padding."""
+    import numpy as np
+
+    codes = np.arange(256)
+    beginnings = {ord(one) for word in NO_VALUE if word for one in (word[0], word[0].upper())}
+    return np.isin(codes, list(beginnings)), (codes < ord("!")) | (codes > ord("~"))
 
 
 def pick(*columns: pd.Series | None) -> pd.Series:
@@ -81,7 +129,7 @@ def pick(*columns: pd.Series | None) -> pd.Series:
     present = [column for column in columns if column is not None]
     result = present[0]
     for column in present[1:]:
-        result = result.fillna(column)
+        result = result.fillna(column) if result.hasnans else result
     return result
 
 
@@ -89,24 +137,39 @@ def money(values: pd.Series, intake: Intake, name: str = "value") -> pd.Series:
     """Read decimal text as float64; what is no plain number becomes missing and is counted."""
     import pandas as pd
 
-    text = blank_to_missing(values.str.strip())
-    number = pd.to_numeric(text.where(text.str.fullmatch(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+")), errors="coerce")
-    intake.note_count(
-        int((number.isna() & text.notna()).sum()),
-        "{n} rows have a " + name + " that is no plain decimal number; left missing",
-    )
-    return number.astype("float64")
+    def read(values: pd.Series) -> tuple[pd.Series, pd.Series]:
+        text = blank_to_missing(values.str.strip())
+        number = pd.to_numeric(text.where(text.str.fullmatch(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+")), errors="coerce")
+        return number.astype("float64"), number.isna() & text.notna()
+
+    number, wrong = _distinct_once(values, read)
+    intake.note_count(wrong, "{n} rows have a " + name + " that is no plain decimal number; left missing")
+    return number
 
 
 def currency_codes(values: pd.Series, intake: Intake) -> pd.Series:
     """Read ISO-4217 codes in upper case; anything else becomes missing and is counted."""
-    text = blank_to_missing(values.str.strip().str.upper())
-    good = text.where(text.str.fullmatch("[A-Z]{3}"))
-    intake.note_count(
-        int((good.isna() & text.notna()).sum()),
-        "{n} rows have a currency that is no ISO-4217 code; left missing",
-    )
-    return good
+
+    def read(values: pd.Series) -> tuple[pd.Series, pd.Series]:
+        text = blank_to_missing(values.str.strip().str.upper())
+        good = text.where(text.str.fullmatch("[A-Z]{3}"))
+        return good, good.isna() & text.notna()
+
+    codes, wrong = _distinct_once(values, read)
+    intake.note_count(wrong, "{n} rows have a currency that is no ISO-4217 code; left missing")
+    return codes
+
+
+def _distinct_once(
+    values: pd.Series, read: Callable[[pd.Series], tuple[pd.Series, pd.Series]]
+) -> tuple[pd.Series, int]:
+    """Read every distinct text; return what it became, row by row, and how many rows could not be read."""
+    import pandas as pd
+
+    codes, distinct = pd.factorize(values)
+    # The last one is for rows without a text, whose code is -1.
+    read_once, wrong = read(pd.Series([*distinct, None], dtype="str"))
+    return read_once.take(codes).set_axis(values.index), int(wrong.to_numpy()[codes].sum())
 
 
 def first_and_last(names: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -201,6 +264,9 @@ def _localised(naive: pd.Series, zone: Any) -> tuple[pd.Series, pd.Series]:
 def _from_text(values: pd.Series, intake: Intake, zone: Any, column: str) -> tuple[pd.Series, pd.Series]:
     import pandas as pd
 
+    plain = _plain_epochs(values)
+    if plain is not None:
+        return plain, pd.Series(data=False, index=values.index)
     text = blank_to_missing(values.str.strip())
     parsed = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
     units = []
@@ -231,3 +297,24 @@ def _from_text(values: pd.Series, intake: Intake, zone: Any, column: str) -> tup
         parsed[placed.index] = placed
         unclear[double.index] = double
     return parsed, unclear
+
+
+def _plain_epochs(values: pd.Series) -> pd.Series | None:
+    """Read a column of epoch numbers that all have the same count of digits; None if it is anything else."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.drop_null(_large_text(values))
+    text, offsets = bytes_of(texts)
+    lengths = np.diff(offsets)
+    text = text[offsets[0] : offsets[-1]]
+    if not len(texts) or lengths[0] not in _EPOCH_UNITS or (lengths != lengths[0]).any():
+        return None
+    if (text - np.uint8(ord("0")) > 9).any():  # wraps round below "0"
+        return None
+    numbers = texts.cast(pa.int64()).to_numpy().astype(f"datetime64[{_EPOCH_UNITS[lengths[0]][0]}]")
+    times = np.full(len(values), "NaT", "datetime64[us]")
+    times[values.notna().to_numpy()] = numbers
+    return pd.Series(times, index=values.index).dt.tz_localize("UTC")
