@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.identity.clickids import (
@@ -20,20 +21,17 @@ from capi_lab.identity.clickids import (
 from capi_lab.words import IdSource
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __all__ = ["click_id_frame"]
 
-_NAMES = "|".join(re.escape(name.lower()) for name in URL_PARAMETERS)
-_NESTED = "|".join(sorted(NESTED_PARAMETERS))
-_URL_HINT = f"(?i){_NAMES}|{_NESTED}"
+_URL_HINT = "(?i)" + "|".join([*(re.escape(name.lower()) for name in URL_PARAMETERS), *sorted(NESTED_PARAMETERS)])
 _COOKIE_HINT = "_fb[cp]|_gcl_|_gac_|FPGCL|_uetmsclkid|li_fat_id|ttclid|_ttp"
 # No fragment, no address in brackets: the query is what stands behind the first question mark.
-_PLAIN_URL = r'^[!"$-Z\\^-~]*$'
-# Nothing to look into, no encoded name, no encoded id.
-_ODD_PAIR = f"(?i)[?&](?:(?:{_NESTED})=|[^=&]*%|(?:{_NAMES})=[^&]*%)"
-_ID_PAIR = f"(?i)^(?P<name>{_NAMES})=(?P<value>.*)$"
+_PLAIN = r'[!"$-Z\\^-~]'
 _NOTHING = r"(?i)^(?:0|\{\{.*\}\}|" + "|".join(re.escape(text) for text in sorted(NO_VALUE)) + ")$"
+_LONGEST_NOTHING = max(map(len, NO_VALUE))
 
 
 def click_id_frame(
@@ -70,31 +68,125 @@ def click_id_frame(
         if found.empty:
             continue
         problems.update(found["problem"].dropna().tolist())
-        found = found[found["usable"]]
+        found = found[found["usable"]] if len(problems) else found
         frames.append(found.assign(row=column.index.take(found["at"])))
     frame = pd.concat(frames) if frames else _one_by_one([], find_in_url).assign(row=[])
     frame = frame[["row", "param", "click_id", "id_source", "click_time"]]
-    return frame.drop_duplicates(["row", "param"], ignore_index=True), problems
+    # Out of one column, what repeats a parameter is no usable id.
+    both = len(frames) > 1
+    return frame.drop_duplicates(["row", "param"], ignore_index=True) if both else frame.reset_index(
+        drop=True
+    ), problems
 
 
 def _in_urls(urls: pd.Series) -> pd.DataFrame:
     """Read plain URLs by columns, the others one by one."""
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     texts = _arrow(urls)
-    rows = _where(pc.match_substring_regex(texts, _URL_HINT))
+    texts = texts.fill_null("") if texts.null_count else texts
+    pairs = _Pairs(texts)
+    some = _all_at_once(pairs) if len(pairs.equals) else pd.DataFrame()
+    rows = np.flatnonzero(pairs.odd)
+    texts = texts.take(pa.array(rows))
+    hinted = pc.match_substring_regex(texts, _URL_HINT)
+    rows, texts = rows[hinted.to_numpy(zero_copy_only=False)], texts.filter(hinted)
     if not len(rows):
-        return pd.DataFrame()
-    texts = texts.take(rows)
-    plain = pc.match_substring_regex(texts, _PLAIN_URL)
-    plain = pc.and_not(plain, pc.match_substring_regex(texts, _ODD_PAIR))
-    if pc.all(plain).as_py():
-        return _all_at_once(rows, texts)
-    odd = pc.invert(plain)
-    some = _all_at_once(rows.filter(plain), texts.filter(plain))
-    more = _one_by_one(zip(rows.filter(odd).to_pylist(), texts.filter(odd).to_pylist(), strict=True), find_in_url)
-    return pd.concat([one for one in (some, more) if len(one)] or [some]).sort_values("at", kind="stable")
+        return some
+    more = _one_by_one(zip(rows.tolist(), texts.to_pylist(), strict=True), find_in_url)
+    return pd.concat([one for one in (some, more) if len(one)] or [more]).sort_values("at", kind="stable")
+
+
+class _Pairs:
+    """Parameters of plain URLs whose names are of ids, by their places in one run of bytes.
+
+    Attributes
+    ----------
+    text : ndarray of uint8
+    odd : ndarray of bool
+        Of each URL, whether it must be read by itself: it has a fragment, a bracket or a character that is none of
+        a plain URL, an encoded name, an encoded id, or a URL in a parameter. None of its parameters is here.
+    row, name, equals, end, number, exact : ndarray
+        Of each parameter: URL, places of its name, of what stands behind that and of its end, which of
+        `URL_PARAMETERS` it is, and whether in that spelling.
+    """
+
+    def __init__(self, urls: Any) -> None:
+        """Find them in an Arrow column of large_string without nulls."""
+        import numpy as np
+
+        offsets = (
+            np.frombuffer(urls.buffers()[1], "int64", len(urls) + 1, 8 * urls.offset)
+            if len(urls)
+            else np.zeros(1, "int64")
+        )
+        first, last = offsets[0], offsets[-1]
+        self.text = text = np.frombuffer((urls.buffers()[2] if len(urls) else b"") or b"", "uint8")[first:last]
+        starts, ends = offsets[:-1] - first, offsets[1:] - first
+
+        def row_of(places: np.ndarray) -> np.ndarray:
+            rows: np.ndarray = np.searchsorted(starts, places, side="right") - 1
+            return rows
+
+        def there(mark: str) -> np.ndarray:
+            places: np.ndarray = np.flatnonzero(text == ord(mark))
+            return places
+
+        self.odd = np.zeros(len(starts), bool)
+        self.odd[row_of(np.flatnonzero(~_bytes_of(_PLAIN)[text]))] = True
+        questions, equals, escapes = there("?"), there("="), there("%")
+        # A query begins behind the first question mark, its other pieces behind ampersands.
+        at = np.searchsorted(questions, starts)
+        query = np.append(questions, len(text))[at]
+        begins = there("&")
+        begins = begins[begins > query[row_of(begins)]]
+        begins = np.sort(np.concatenate([query[query < ends], begins]))
+        row = row_of(begins)
+        end = np.minimum(np.append(begins[1:], len(text)), ends[row])
+        equals = np.append(equals, len(text))[np.searchsorted(equals, begins)]
+        named = equals < end  # a piece without an equals sign says nothing
+        row, name, equals, end = row[named], begins[named] + 1, equals[named], end[named]
+
+        number, exact, nested = np.full(len(row), -1), np.zeros(len(row), bool), np.zeros(len(row), bool)
+        fold, length = _folded(), equals - name
+        initial = fold[text[name]]
+        for nth, word in enumerate([*URL_PARAMETERS, *sorted(NESTED_PARAMETERS)]):
+            wanted = np.frombuffer(word.encode(), "uint8")
+            here = np.flatnonzero((length == len(word)) & (initial == fold[wanted[0]]))
+            spelled = text[name[here][:, None] + np.arange(len(word))]
+            same = (fold[spelled] == fold[wanted]).all(axis=1)
+            if nth < len(URL_PARAMETERS):
+                number[here[same]] = nth
+                exact[here] |= (spelled == wanted).all(axis=1)
+            else:
+                nested[here[same]] = True
+        known = number >= 0
+        if len(escapes):
+            escaped = [np.searchsorted(escapes, place) for place in (name, equals, end)]
+            nested |= (escaped[0] < escaped[1]) | (known & (escaped[1] < escaped[2]))
+        self.odd[row[nested]] = True
+        good = known & ~self.odd[row]
+        self.row, self.name, self.equals, self.end = row[good], name[good], equals[good], end[good]
+        self.number, self.exact = number[good], exact[good]
+
+
+@cache
+def _bytes_of(pattern: str) -> np.ndarray:
+    """Say of each byte whether it is an ASCII character of a class."""
+    import numpy as np
+
+    return np.array([code < 128 and re.fullmatch(pattern, chr(code)) is not None for code in range(256)])
+
+
+@cache
+def _folded() -> np.ndarray:
+    """Return each byte in lower case."""
+    import numpy as np
+
+    return np.frombuffer(bytes(range(256)).lower(), "uint8")
 
 
 def _in_cookies(cookies: pd.Series) -> pd.DataFrame:
@@ -109,48 +201,60 @@ def _in_cookies(cookies: pd.Series) -> pd.DataFrame:
     return _one_by_one(zip(rows.to_pylist(), texts.take(rows).to_pylist(), strict=True), find_in_cookies)
 
 
-def _all_at_once(rows: Any, urls: Any) -> pd.DataFrame:
+def _all_at_once(pairs: _Pairs) -> pd.DataFrame:
     """Do what `find_in_url` does to plain URLs."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    pieces = pc.split_pattern(pc.extract_regex(urls, r"^[^?]*(?:\?(?P<query>.*))?$").field("query"), "&")
-    parents, pieces = pc.list_parent_indices(pieces), pc.list_flatten(pieces)
-    known = pc.match_substring_regex(pieces, _ID_PAIR)
-    pairs = pc.extract_regex(pieces.filter(known), _ID_PAIR)
-    written = pairs.field("name").dictionary_encode()
-    values = pairs.field("value")
-    names = written.dictionary.to_pylist()
-    params = pa.array([name.lower() for name in names], pa.large_string())
+    bounds = np.empty(2 * len(pairs.row), "int64")
+    bounds[::2], bounds[1::2] = pairs.equals + 1, pairs.end
+    pieces = pa.LargeStringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(pairs.text))
+    values = pieces.take(pa.array(np.arange(0, len(bounds), 2)))
+    length = pairs.end - pairs.equals - 1
+    nothing = (length <= _LONGEST_NOTHING) | (pairs.text[np.minimum(pairs.equals + 1, len(pairs.text) - 1)] == ord("{"))
+    perhaps = np.flatnonzero(nothing)
+    nothing[perhaps] = pc.match_substring_regex(values.take(pa.array(perhaps)), _NOTHING).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(length)
+    dirty = ~_bytes_of(CLEAN_ID)[np.frombuffer(values.buffers()[2] or b"", "uint8", ends[-1])]
+    clean = length > 0
+    clean[np.searchsorted(ends, np.flatnonzero(dirty), side="right")] = False
+    names = pa.array([name.lower() for name in URL_PARAMETERS], pa.large_string())
     frame = pd.DataFrame(
         {
-            "at": rows.take(parents.filter(known)).to_numpy(),
-            "param": pd.array(params.take(written.indices), dtype="str"),
-            "click_id": pd.array(values.cast(pa.large_string()), dtype="str"),
-            "exact": np.array([name in URL_PARAMETERS for name in names], bool)[written.indices.to_numpy()],
-            "nothing": pc.match_substring_regex(values, _NOTHING).to_numpy(zero_copy_only=False),
-            "clean": pc.match_substring_regex(values, f"^{CLEAN_ID}$").to_numpy(zero_copy_only=False),
+            "at": pairs.row,
+            "param": pd.array(names.take(pa.array(pairs.number)), dtype="str"),
+            "click_id": pd.array(values, dtype="str"),
+            "exact": pairs.exact,
+            "clean": clean,
         }
     )
-    several = frame.duplicated(["at", "param"], keep=False)
-    if several.any():
+    several = bool((np.diff(pairs.row) == 0).any())
+    if several:
         # A name in its exact spelling comes before the same name in another.
         exact = frame[frame["exact"]].set_index(["at", "param"]).index
-        frame = frame[frame["exact"] | ~pd.MultiIndex.from_frame(frame[["at", "param"]]).isin(exact)]
-    frame = frame[~frame["nothing"]]
-    again = frame.duplicated(["at", "param"])
+        less = ~frame["exact"] & pd.MultiIndex.from_frame(frame[["at", "param"]]).isin(exact)
+        frame, nothing = frame[~less], nothing[~less]
+    frame = frame[~nothing] if nothing.any() else frame
+    again = frame.duplicated(["at", "param"]) if several else pd.Series(data=False, index=frame.index)
     damaged = ~frame["clean"]
-    problem = pd.Series(None, index=frame.index, dtype="object")
+    problem = pd.Series(None, index=frame.index, dtype="str")
     problem[again], problem[damaged] = str(IdProblem.REPEATED), str(IdProblem.DAMAGED)
     frame = frame.assign(
-        id_source=str(IdSource.URL),
+        id_source=_constant(str(IdSource.URL), len(frame)),
         click_time=pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us, UTC]"),
-        problem=problem.astype("str"),
+        problem=problem,
         usable=~(damaged | again),
     )
-    return frame.drop(columns=["exact", "nothing", "clean"]).astype({"id_source": "str"})
+    return frame.drop(columns=["exact", "clean"])
+
+
+def _constant(text: str, n: int) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.array(pa.repeat(pa.scalar(text, pa.large_string()), n), dtype="str")
 
 
 def _one_by_one(texts: Iterable[tuple[int, str]], find: Callable[[str], tuple[FoundId, ...]]) -> pd.DataFrame:
