@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from capi_lab.errors import LoadError
@@ -41,6 +42,7 @@ __all__ = [
     "source_files",
 ]
 
+_WARNINGS = Lock()  # what becomes of them is a setting of all threads
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -220,7 +222,7 @@ def read_csv(path: Source, *, delimiter: str = ",") -> pd.DataFrame:
 
     with open_text(path) as text:
         try:
-            with warnings.catch_warnings():
+            with _WARNINGS, warnings.catch_warnings():
                 # A line longer than the header: pandas would warn and cut it, or take its start for an index.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 return pd.read_csv(

@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import LoadError
+from capi_lab.load.ahead import read_ahead
 from capi_lab.load.files import Part, Paths, open_bytes, opens_as_json, plain_errors, source_files
 from capi_lab.load.parquet import Repeat, RowWriter, Surplus, numbered, surplus_rows
 from capi_lab.load.result import Loaded, LoadReport
@@ -87,7 +88,7 @@ def gather(
     with ExitStack() as stack:
         writer = stack.enter_context(RowWriter(to)) if to is not None else None
         frames: list[pd.DataFrame] = []
-        for loaded in books.entered(_parts(files, split), read):
+        for loaded in stack.enter_context(closing(books.entered(_parts(files, split), read))):
             if writer is None:
                 frames.append(loaded.df)
             else:
@@ -164,10 +165,14 @@ class _Books:
         self.lost = 0
         self.empty = 0
 
-    def entered(self, parts: Iterator[Part], read: Callable[[Part], Loaded]) -> Iterator[Loaded]:
+    def entered(self, parts: Iterator[Part], read: Callable[[Part], Loaded]) -> Generator[Loaded]:
         """Read every part, add its report, and hand on its rows."""
+        with closing(read_ahead(parts, read)) as ahead:
+            yield from self._added(ahead)
+
+    def _added(self, ahead: Iterator[tuple[Part, Callable[[], Loaded]]]) -> Iterator[Loaded]:
         file, good, error = "", True, None
-        for part in parts:
+        for part, outcome in ahead:
             if part.name != file:
                 self._refuse(good, error)
                 file, good, error = part.name, False, None
@@ -176,7 +181,7 @@ class _Books:
                 good = True
                 continue
             try:
-                loaded = read(part)
+                loaded = outcome()
             except LoadError as failure:
                 if part.data is None:
                     raise
