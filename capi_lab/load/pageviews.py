@@ -12,7 +12,7 @@ from capi_lab.load.addresses import bots, client_addresses
 from capi_lab.load.clicks import add_click_ids, as_clicks
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
-from capi_lab.load.lines import arrow_text, text_series
+from capi_lab.load.lines import arrow_text, bytes_of, text_series
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import blank_to_missing, repeats
@@ -81,6 +81,7 @@ _STATIC = (
     r"(?i)^[^?#]*\.(?:css|js|mjs|map|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|eot|otf|mp[34]|webm|pdf|zip|gz|xml|txt"
     r"|json)(?:[?#]|$)"
 )
+_EXTENSION_LENGTHS = range(2, 6)  # of those
 
 
 def refuse_unknown_kind(kind: str) -> None:
@@ -134,6 +135,7 @@ def page_views(requests: Requests, kind: str) -> Loaded:
     """
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     intake, column = requests.intake, requests.column
 
@@ -146,18 +148,19 @@ def page_views(requests: Requests, kind: str) -> Loaded:
     _drop(intake, ~requests.is_get[rows()], LoadDrop.NOT_A_VISIT)  # HEAD, POST, and malformed requests
     agents = _Coded(column("user_agent", rows()), rows())
     _drop(intake, agents.each(bots(agents.distinct).to_numpy()), LoadDrop.BOT)
-    status = text_series(column("status", rows()), intake.frame.index)
-    _drop(intake, ~status.str.contains(_ANSWERED).to_numpy(), LoadDrop.HTTP_STATUS)
-    urls = text_series(column("page_url", rows()), intake.frame.index)
-    _drop(intake, urls.str.contains(_STATIC).to_numpy(), LoadDrop.STATIC_FILE)
+    status = _Coded(column("status", rows()), rows())
+    _drop(intake, ~status.each(status.distinct.str.contains(_ANSWERED).to_numpy()), LoadDrop.HTTP_STATUS)
+    asked, urls = rows(), column("page_url", rows())
+    _drop(intake, _are_static(urls), LoadDrop.STATIC_FILE)
     kept = rows()
+    urls = urls.take(pa.array(np.searchsorted(asked, kept)))
     addresses, referrers = _Coded(column("client_ip", kept), kept), _Coded(column("referrer_url", kept), kept)
     frame = intake.frame.assign(
         row=text_series(column("row", kept), kept),
         time=pd.Series(requests.time[kept], kept).dt.tz_localize("UTC"),
-        page_url=urls[kept],
+        page_url=text_series(urls, kept),
         referrer_url=referrers.texts(kept),
-        status=status[kept],
+        status=status.texts(kept),
         user_agent=agents.texts(kept),
         client_ip=client_addresses(addresses.texts(kept), intake),
     )
@@ -173,25 +176,47 @@ def _drop(intake: Intake, flags: np.ndarray, reason: LoadDrop) -> None:
     intake.drop(pd.Series(flags, index=intake.frame.index), reason)
 
 
+def _are_static(urls: Any) -> np.ndarray:
+    """Say which URLs are of files that are parts of pages; only those with a dot at the right place are looked at."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text, offsets = bytes_of(urls)
+    static = np.zeros(len(urls), bool)
+    if not len(text):
+        return static
+    starts, ends = offsets[:-1], offsets[1:]
+    marks = np.flatnonzero((text == ord("?")) | (text == ord("#")))
+    ends = np.minimum(np.append(marks, len(text))[np.searchsorted(marks, starts)], ends)
+    for length in _EXTENSION_LENGTHS:
+        dots = ends - length - 1
+        static |= (dots >= starts) & (text[np.maximum(dots, 0)] == ord("."))
+    rows = np.flatnonzero(static)
+    matches = pc.match_substring_regex(urls.take(pa.array(rows)), _STATIC)
+    static[rows] = matches.fill_null(False).to_numpy(zero_copy_only=False)
+    return static
+
+
 class _Coded:
     """Texts of some rows, each distinct one once; placeholders are missing."""
 
     def __init__(self, texts: Any, rows: np.ndarray) -> None:
-        import pandas as pd
-
         coded = texts.dictionary_encode()
         # The last one is for rows without a text.
         self.distinct = blank_to_missing(text_series(coded.dictionary).reindex(range(len(coded.dictionary) + 1)))
-        self._codes = pd.Series(coded.indices.fill_null(len(coded.dictionary)).to_numpy(), index=rows)
+        self._codes, self._rows = coded.indices.fill_null(len(coded.dictionary)).to_numpy(), rows
 
     def each(self, values: np.ndarray) -> np.ndarray:
         """Spread a value of every distinct text over the rows."""
-        each: np.ndarray = values[self._codes.to_numpy()]
+        each: np.ndarray = values[self._codes]
         return each
 
     def texts(self, rows: np.ndarray) -> pd.Series:
-        """Return the texts of some of the rows."""
-        return self.distinct.take(self._codes[rows]).set_axis(rows)
+        """Return the texts of some of the rows; both ascend."""
+        import numpy as np
+
+        return self.distinct.take(self._codes[np.searchsorted(self._rows, rows)]).set_axis(rows)
 
 
 def _visits(intake: Intake, frame: pd.DataFrame, cookies: pd.Series) -> Loaded:

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import capi_lab as cl
 from capi_lab.errors import LoadError
@@ -21,7 +23,7 @@ from capi_lab.identity import click_ids_from_url
 from capi_lab.load import Loaded
 from capi_lab.load import gather as gathering
 from capi_lab.load.addresses import client_addresses
-from capi_lab.load.pageviews import REQUEST
+from capi_lab.load.pageviews import _STATIC, REQUEST, _are_static
 from capi_lab.load.result import Intake
 from capi_lab.load.weblogs import _FIELDS, _LINE, _Regular
 from tests.load.corruption import assert_damage_is_told, damaged, lines_with_text
@@ -257,3 +259,22 @@ def test_classic_load_balancer(tmp_path: Path) -> None:
         ["G1", "2a00:1450::1", "http://www.example.com/?gclid=G1"]
     ]
     assert loaded.df["click_time"].iloc[0] == pd.Timestamp("2026-05-13 23:39:43.945958", tz="UTC")
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                ["/", ".", "?", "#", "a", "js", "PNG", "woff2", "jpeg", ".gz", ".json", "\n", "\u00e9", " "]
+            ),
+            max_size=7,
+        ).map("".join)
+        | st.none(),
+        max_size=12,
+    )
+)
+def test_parts_of_pages_are_known_by_the_expression(urls: list[str | None]) -> None:
+    """A look at where the dot stands rules out nothing the expression takes for a file."""
+    column = pa.array(["/cut off.css", *urls], pa.string())[1:]
+    expected = [url is not None and re.search(_STATIC.replace("$", r"\Z"), url) is not None for url in urls]
+    assert _are_static(column).tolist() == expected
