@@ -311,8 +311,9 @@ def _in_type(column: Column, series: pd.Series) -> tuple[pd.Series, str]:
             series = series.astype("str")
         if types.is_string_dtype(dtype):
             series = series.astype("str")
-            empty = series == ""
-            return series.mask(empty) if column.is_id and empty.any() else series, ""
+            if column.is_id and (empty := series == "").any():
+                series = series.mask(empty)
+            return series, ""
         return series, f"is {dtype}, must be text: read it as text (dtype=str), numbers lose leading zeros"
     if column.kind == "time":
         if isinstance(dtype, pd.DatetimeTZDtype):

@@ -155,14 +155,14 @@ class JsonColumns:
     """
 
     def __init__(self, table: Any, numbers: np.ndarray) -> None:
-        self._table = table.combine_chunks()
+        self._columns = {name: table[name].combine_chunks() for name in table.column_names}
         self.numbers = numbers
 
     def nested(self, *path: str) -> Any:
         """Return the field at ``path`` of every object as an Arrow column; missing where its object is."""
         import pyarrow.compute as pc
 
-        column = self._table[path[0]].combine_chunks()  # one chunk already
+        column = self._columns[path[0]]
         for name in path[1:]:
             column = pc.struct_field(column, name)
         return column
