@@ -107,7 +107,7 @@ def gather(
         if books.parts == 1 and not also:
             return Loaded(frames[0], report)
         frame = _stacked(frames)
-        rules = [rule for rule in rules if rule.time or not frame[rule.keys[0]].is_unique]
+        rules = [rule for rule in rules if rule.time or not frame[rule.keys[0]].dropna().is_unique]
         surplus = surplus_rows(frame, rules)
         for rule, found in zip(rules, surplus, strict=True):
             if rule.number and len(found.rows):
