@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint docs lock bench fuzz conformance spark data clean
+.PHONY: help demo test lab lint docs lock bench bench-small fuzz conformance spark data clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'capi_lab needs Python >= 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
@@ -50,12 +50,23 @@ $(SPARK)/.installed: pyproject.toml constraints.txt
 spark: $(SPARK)/.installed  ## the same results on Spark as on DuckDB, row by row (needs a Java runtime)
 	$(SPARK)/bin/python -m pytest -m spark tests/engines
 
-bench: $(VENDORS)/.installed  ## speed as ratios, measured in one run
-	$(VENDORS)/bin/python benchmarks/run.py
-	$(VENDORS)/bin/python benchmarks/identity.py
-	$(VENDORS)/bin/python benchmarks/wires.py
-	$(VENDORS)/bin/python -m benchmarks.load
-	$(VENDORS)/bin/python benchmarks/attribute.py
+BENCH := $(VENDORS)/bin/python
+bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at full size (an hour; see bench-small)
+	$(BENCH) benchmarks/run.py --pixel 1e6 10e6 22.2e6 --runs 1 --memory 3GB --only 'dedup by key'
+	$(BENCH) benchmarks/run.py --pixel 10e6 --runs 2
+	$(BENCH) benchmarks/spill.py
+	$(BENCH) benchmarks/attribute.py --conversions 1e7 --clicks 1e7 --runs 1
+	$(BENCH) benchmarks/identity.py
+	$(BENCH) benchmarks/wires.py
+	$(BENCH) -m benchmarks.load
+
+bench-small: $(VENDORS)/.installed  ## the same in a few minutes, over a million events
+	$(BENCH) benchmarks/run.py
+	$(BENCH) benchmarks/spill.py --pixel 1e6 --memory 300MB
+	$(BENCH) benchmarks/attribute.py
+	$(BENCH) benchmarks/identity.py
+	$(BENCH) benchmarks/wires.py
+	$(BENCH) -m benchmarks.load
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
 	$(BIN)/python -m tests.fuzz
