@@ -20,7 +20,7 @@ demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where th
 	$(BIN)/capi-lab demo --out out
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks

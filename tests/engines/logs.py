@@ -50,8 +50,8 @@ def ledger(rng: np.random.Generator, orders: int) -> pd.DataFrame:
     ).astype({"event_id": "str", "user_key": "str", "browser": "str", "event_name": "str"})
 
 
-def events(rng: np.random.Generator, conversions: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """Reports of the conversions by both channels, in no order."""
+def events(rng: np.random.Generator, conversions: pd.DataFrame, rows: int, *, ahead: int = 0) -> pd.DataFrame:
+    """Reports of the conversions by both channels, in no order; the server's clock may run some microseconds ahead."""
     orders = len(conversions)
     order = rng.integers(0, orders, rows)
     order[: rows // 50] = 7  # one order id and event id in thousands of rows
@@ -73,6 +73,7 @@ def events(rng: np.random.Generator, conversions: pd.DataFrame, rows: int) -> pd
             "currency": some(rng, np.full(rows, "EUR", dtype="object"), 0.1),
         }
     )
+    frame["event_time"] += pd.Timedelta(ahead, "us") * (frame["channel"] == "capi").astype("int64")
     for name, share in {"external_id": 0.5, "fbp": 0.3, "ttp": 0.3, "gclid": 0.6, "msclkid": 0.5}.items():
         frame[name] = some(rng, named(name, person), share)
     for name in ("email", "phone", "country", "ttclid"):

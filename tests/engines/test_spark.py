@@ -36,10 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("logs")
     rng = np.random.default_rng(20260325)
     conversions = logs.ledger(rng, ORDERS)
-    events = logs.events(rng, conversions, ROWS)
-    # The server's clock runs an hour ahead.
-    ahead = pd.Timedelta(hours=1) * (events["channel"] == "capi").astype("int64")
-    events["event_time"] += ahead
+    events = logs.events(rng, conversions, ROWS, ahead=logs.HOUR)
     (folder / "events").mkdir()
     conversions.to_parquet(folder / "conversions.parquet", index=False)
     kinds = {"clicks": logs.clicks(rng, conversions, ROWS), "receipts": logs.receipts(rng, conversions, ORDERS)}
