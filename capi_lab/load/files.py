@@ -32,7 +32,6 @@ __all__ = [
     "name_of",
     "open_bytes",
     "open_text",
-    "opens_as_json",
     "plain_errors",
     "read_csv",
     "read_json_lines",
@@ -251,13 +250,7 @@ def is_parquet(path: Source) -> bool:
 
 
 def looks_like_json(path: Source) -> bool:
-    """Say whether the first sign of a text file opens a JSON object or array."""
-    with open_text(path) as text:
-        return text.read(4096).lstrip()[:1] in ("{", "[")
-
-
-def opens_as_json(path: Source) -> bool:
-    """Say the same as `looks_like_json` of a file of any bytes."""
+    """Say whether the first sign of a file opens a JSON object or array, whatever bytes follow."""
     with open_bytes(path) as stream:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import LoadError
 from capi_lab.load.ahead import read_ahead
-from capi_lab.load.files import Part, Paths, open_bytes, opens_as_json, plain_errors, source_files
+from capi_lab.load.files import Part, Paths, looks_like_json, open_bytes, plain_errors, source_files
 from capi_lab.load.parquet import Repeat, RowWriter, Surplus, numbered, surplus_rows
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.tables import checked, contract, in_contract_order
@@ -274,7 +274,7 @@ def _parts(files: list[Part], split: Split | Callable[[Part], Split]) -> Iterato
 def _stays_whole(file: Part, split: Split) -> bool:
     if split == "json":
         return not _is_json_lines(file)
-    return split == "files" or (split == "text" and opens_as_json(file))
+    return split == "files" or (split == "text" and looks_like_json(file))
 
 
 def _cut(file: Part, bar: Any) -> Iterator[Part]:

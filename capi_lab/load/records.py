@@ -127,7 +127,8 @@ def read_any(path: Source, format: str, *, under: tuple[str, ...] = ()) -> Recor
     """Read what may be JSON, Parquet (both as `Records`) or CSV (its `Cells` and an open account)."""
     if is_parquet(path):
         return Records(read_parquet(path).to_pylist(), 0, path, format)
-    if looks_like_json(path):
+    # A piece of a file is lines of JSON, however its first one was damaged.
+    if (isinstance(path, Part) and path.data is not None) or looks_like_json(path):
         return Records(*read_json_records(path, under=under), path, format)
     raw = read_csv(path)
     return Cells(raw), Intake(name_of(path), format, raw)

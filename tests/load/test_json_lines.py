@@ -130,7 +130,7 @@ def test_cuts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lo
     """Small pieces, damaged lines and a streamed load: the same rows, ids and account."""
     rng = Random(2)
     for seed in range(2):
-        lines = _lines(_objects(rng, 60)).splitlines(keepends=True)
+        lines = _lines(_objects(rng, 40)).splitlines(keepends=True)
         for _ in range(8 * seed):
             at = rng.randrange(len(lines))
             lines[at] = damaged(lines[at], rng).replace(b"\n", b"") + b"\n"
@@ -139,7 +139,7 @@ def test_cuts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lo
         monkeypatch.setattr(gathering, "CHUNK", 16 << 20)
         whole = load(path)
         assert whole.report.dropped["duplicate_row"] > 0
-        for chunk in (900, 5000):
+        for chunk in (2500, 5000):
             monkeypatch.setattr(gathering, "CHUNK", chunk)
             cut, streamed = load(path), load(path, to=tmp_path / "out.parquet")
             for one in (cut, streamed):
