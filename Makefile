@@ -12,6 +12,7 @@ help:  ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'capi_lab needs Python >= 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	@echo 'Installing into $(VENV); the first time this takes some minutes.'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test]'
 	@touch $(STAMP)
@@ -51,7 +52,7 @@ spark: $(SPARK)/.installed  ## the same results on Spark as on DuckDB, row by ro
 	$(SPARK)/bin/python -m pytest -m spark tests/engines
 
 BENCH := $(VENDORS)/bin/python
-bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at full size (an hour; see bench-small)
+bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at full size (long; see bench-small)
 	$(BENCH) benchmarks/run.py --pixel 1e6 10e6 22.2e6 --runs 1 --memory 3GB --only 'dedup by key'
 	$(BENCH) benchmarks/run.py --pixel 10e6 --runs 2
 	$(BENCH) benchmarks/spill.py
@@ -60,7 +61,7 @@ bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at f
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
 
-bench-small: $(VENDORS)/.installed  ## the same in a few minutes, over a million events
+bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) benchmarks/run.py
 	$(BENCH) benchmarks/spill.py --pixel 1e6 --memory 300MB
 	$(BENCH) benchmarks/attribute.py

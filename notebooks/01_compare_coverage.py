@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -35,7 +37,9 @@ import pandas as pd
 
 import capi_lab as cl
 
-pd.set_option("display.width", 120, "display.max_columns", 12, "display.precision", 3)
+pd.set_option("display.width", 120, "display.max_columns", 12)
+# Amounts and shares stand side by side; neither reads well as 1.527e+06.
+pd.set_option("display.float_format", lambda x: f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4f}")
 shop = cl.load.sample(SAMPLE)
 shop
 
@@ -89,7 +93,7 @@ ax = cl.plots.plot_gap(gap)
 # documented; both readings are counted.
 
 # %%
-print(cl.pair_causes(rec).drop(columns="method").fillna({"cause": "-"}).round(4).to_string(index=False))
+print(cl.pair_causes(rec).drop(columns="method").fillna({"cause": "-"}).to_string(index=False))
 rec.readings
 
 # %%
