@@ -278,8 +278,8 @@ class _Tally:
             yield f"{self.times['early']:,} times are before {_FIRST_YEAR}: a wrong unit, or empty dates"
         if self.times["future"]:
             yield f"{self.times['future']:,} times are later than now: a wrong clock or zone"
-        if len([code for code in self.currencies if code]) > 1:
-            yield f"{len(self.currencies):,} currencies: amounts do not add up without a rate"
+        if (several := sum(1 for code in self.currencies if code)) > 1:
+            yield f"{several:,} currencies: amounts do not add up without a rate"
         if self.currencies.get(""):
             yield f"{self.currencies['']:,} amounts have no currency: a platform would refuse or misread them"
         for key, verdicts in self.hashes.items():

@@ -61,10 +61,14 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What the beginning of a file shows: sets of names that stand together, outermost first, or lines."""
+    """What the beginning of a file shows: sets of names that stand together, outermost first, or lines.
+
+    ``broken`` is a file that opens as JSON and of which nothing can be read as such.
+    """
 
     names: tuple[frozenset[str], ...] = ()
     lines: tuple[str, ...] = ()
+    broken: bool = False
 
 
 def recognise(file: Part) -> Recognised:
@@ -90,10 +94,13 @@ def recognise(file: Part) -> Recognised:
         rank = _rank(mark, head)
         if rank is not None and (best is None or rank > best[0]):
             best = rank, Recognised(loader, mark.options)
+    if best is None and head.broken:
+        raise LoadError(f"'{file.name}' opens as JSON and cannot be read as such: is it cut? Export it again")
     if best is None:
         raise LoadError(
-            f"'{file.name}' shows the marks of no format we read: say which it is ({', '.join(known_formats())}), "
-            "or map its columns with cl.load.table(...)"
+            f"'{file.name}' shows the marks of no format we read. Columns of your own: map them with "
+            f"cl.load.table('{file.name}', 'conversions', columns={{'theirs': 'ours'}}). Otherwise say which format it "
+            f"is (--as, as_format=): {', '.join(known_formats())}"
         )
     return best[1]
 
@@ -154,16 +161,18 @@ def _head(file: Part) -> _Head:
         except Exception as error:  # pyarrow raises several classes for a damaged file
             raise LoadError(f"'{file.name}' cannot be read as Parquet ({type(error).__name__})") from None
         return _Head(names=(_folded(names),))
+    broken = False
     with open_bytes(file) as stream:
         start = stream.read(_HEAD).removeprefix(_BYTE_MARK)
         if start.lstrip()[:1] in (b"{", b"["):
             objects = _objects(start) or _whole(start + stream.read())
             if objects:
                 return _Head(names=tuple(_names_in(objects)))
+            broken = True
     text = start.decode("utf-8", errors="replace")
     lines = [line.rstrip("\r") for line in text.split("\n")]
     lines = [line for line in (lines if len(start) < _HEAD else lines[:-1]) if line.strip()][:_LINES]
-    return _Head(names=(_header(lines),), lines=tuple(lines))
+    return _Head(names=(_header(lines),), lines=tuple(lines), broken=broken)
 
 
 def _objects(start: bytes) -> list[Any]:

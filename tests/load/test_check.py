@@ -329,3 +329,25 @@ def test_help_stays_light() -> None:
         "assert 'Exit code' in r.output; assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"COLUMNS": "120"})
+
+
+def test_a_cut_json_file_and_columns_of_ones_own_are_told_apart(tmp_path: Path) -> None:
+    """What opens as JSON and is none is said to be cut; what only has other names is sent to the mapping."""
+    cut, own = tmp_path / "shop.json", tmp_path / "mine.csv"
+    cut.write_text('{"orders":[{"id":1,"currency":"EUR"},{"id":')
+    own.write_text("order_ref,placed\n1,2026-05-01\n")
+    with pytest.raises(LoadError, match="is it cut"):
+        cl.check(cut)
+    with pytest.raises(LoadError, match=r"cl\.load\.table\('mine\.csv'"):
+        cl.check(own)
+
+
+def test_amounts_without_a_currency_are_no_currency(tmp_path: Path) -> None:
+    """Two currencies are two, whatever else has none."""
+    path = tmp_path / "orders.csv"
+    rows = ["conversion_id,event_name,event_time,value,currency"]
+    rows += [f"{i},purchase,2026-05-0{i}T10:00:00Z,5,{code}" for i, code in enumerate(["EUR", "USD", ""], 1)]
+    path.write_text("\n".join(rows) + "\n")
+    found = cl.check(path, as_format="conversions")
+    assert "2 currencies: amounts do not add up without a rate" in found.findings
+    assert any(text.startswith("1 amounts have no currency") for text in found.findings)
