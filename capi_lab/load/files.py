@@ -32,6 +32,7 @@ __all__ = [
     "name_of",
     "open_bytes",
     "open_text",
+    "piece_of",
     "plain_errors",
     "read_csv",
     "read_json_lines",
@@ -59,12 +60,15 @@ class Part:
         Number of the first line, from 1.
     data : bytes, optional
         The lines, decompressed, without a byte-order mark. None: the whole file, still to be read.
+    is_json : bool
+        ``data`` are JSON lines, as the beginning of the file showed.
     """
 
     name: str
     path: Path
     first: int = 1
     data: bytes | None = None
+    is_json: bool = False
 
 
 Paths: TypeAlias = str | Path | Sequence[str | Path]
@@ -77,6 +81,11 @@ Source: TypeAlias = str | Path | Part
 def name_of(source: Source) -> str:
     """Return the file's name without its folder."""
     return source.name if isinstance(source, Part) else Path(source).name
+
+
+def piece_of(source: Source) -> bytes | None:
+    """Return the lines of a part of a file; None for a whole file, still to be read."""
+    return source.data if isinstance(source, Part) else None
 
 
 def source_files(path: Paths) -> list[Part]:
@@ -240,7 +249,7 @@ def read_csv(path: Source, *, delimiter: str = ",") -> pd.DataFrame:
 
 def is_parquet(path: Source) -> bool:
     """Say whether a file begins as Parquet does."""
-    if isinstance(path, Part) and path.data is not None:
+    if piece_of(path) is not None:
         return False
     file = path.path if isinstance(path, Part) else Path(path)
     if not file.is_file():
@@ -250,7 +259,12 @@ def is_parquet(path: Source) -> bool:
 
 
 def looks_like_json(path: Source) -> bool:
-    """Say whether the first sign of a file opens a JSON object or array, whatever bytes follow."""
+    """Say whether the first sign of a file opens a JSON object or array, whatever bytes follow.
+
+    Of a part of a file its beginning says nothing, for it may be damaged: how the file was cut does.
+    """
+    if isinstance(path, Part) and path.data is not None:
+        return path.is_json
     with open_bytes(path) as stream:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 

@@ -151,8 +151,7 @@ def ga4_clicks(path: Paths, *, tz: str | None = None, to: str | Path | None = No
 
 
 def _clicks(path: Part, tz: str | None) -> Loaded:
-    # A piece of a file is lines of JSON, however its first one was damaged.
-    bigquery = path.data is not None or is_parquet(path) or looks_like_json(path)
+    bigquery = is_parquet(path) or looks_like_json(path)
     intake = _bigquery(path, tz) if bigquery else _fivetran(path, tz)
     frame = intake.frame
     _note_cut_urls(intake)

@@ -264,11 +264,11 @@ def _parts(files: list[Part], split: Split | Callable[[Part], Split]) -> Iterato
                 size = file.path.stat().st_size
             if size == 0 and len(files) > 1:
                 yield replace(file, data=b"")
-            elif _stays_whole(file, split(file) if callable(split) else split):
+            elif _stays_whole(file, how := split(file) if callable(split) else split):
                 yield file
                 bar.update(size)
             else:
-                yield from _cut(file, bar)
+                yield from _cut(replace(file, is_json=how == "json"), bar)
 
 
 def _stays_whole(file: Part, split: Split) -> bool:

@@ -88,7 +88,7 @@ def read_requests(part: Part) -> tuple[list[Request], int, str]:
     LoadError
         The file is neither.
     """
-    if part.data is None and looks_like_json(part):
+    if looks_like_json(part):
         return *_entries(part), "HAR"
     lines, numbers = numbered_lines(part)
     found = [(number, _LINE.match(line)) for number, line in zip(numbers.tolist(), lines.to_pylist(), strict=True)]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
 from capi_lab.load.files import (
-    Part,
     Source,
     is_parquet,
     looks_like_json,
     name_of,
+    piece_of,
     read_csv,
     read_json_records,
     read_parquet,
@@ -44,7 +44,7 @@ class Records:
         self.name = name_of(path)
         self.format = format
         self.doubt: LoadError | None = None
-        self._is_part = isinstance(path, Part) and path.data is not None
+        self._is_part = piece_of(path) is not None
 
     def _refuse(self, error: LoadError) -> None:
         """Raise for a file; for a part of one only remember, since other parts may show that it has the format."""
@@ -127,8 +127,7 @@ def read_any(path: Source, format: str, *, under: tuple[str, ...] = ()) -> Recor
     """Read what may be JSON, Parquet (both as `Records`) or CSV (its `Cells` and an open account)."""
     if is_parquet(path):
         return Records(read_parquet(path).to_pylist(), 0, path, format)
-    # A piece of a file is lines of JSON, however its first one was damaged.
-    if (isinstance(path, Part) and path.data is not None) or looks_like_json(path):
+    if looks_like_json(path):
         return Records(*read_json_records(path, under=under), path, format)
     raw = read_csv(path)
     return Cells(raw), Intake(name_of(path), format, raw)

@@ -111,7 +111,7 @@ def shopify_orders(
 
 
 def _orders(path: Part, tz: str | None, conversion_id: str, kept_sources: Sequence[str] | None) -> Loaded:
-    if path.data is not None or looks_like_json(path):
+    if looks_like_json(path):
         objects, unparsable = read_json_records(path, under=("orders", "order"))
         nodes = graphql_orders(objects)
         if nodes is not None:
