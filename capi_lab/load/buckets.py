@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-__all__ = ["Count", "read_count", "share_of"]
+__all__ = ["Count", "exact_count", "read_count", "share_of"]
 
 Count = tuple[float, float | None, float | None]
 """Number, low, high; bounds are None where the number is exact, or the upper one where a bucket is open."""
@@ -52,6 +52,12 @@ def read_count(text: str) -> Count | None:
         half = unit / 10**decimals / 2
         return (number, max(number - half, 0.0), number + half) if math.isfinite(number) else None
     return None
+
+
+def exact_count(text: str) -> float | None:
+    """Read a count that is exact; None for one told in a range or rounded, and for what is no count."""
+    found = read_count(text)
+    return found[0] if found is not None and found[1] is None and found[2] is None else None
 
 
 def _plain(text: str) -> float | None:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from capi_lab.errors import LoadError
-from capi_lab.load.buckets import read_count, share_of
+from capi_lab.load.buckets import exact_count, share_of
 from capi_lab.load.google_ads import dotted
 from capi_lab.load.records import listed
 from capi_lab.platforms.google.status import DestinationStatus, IngestState, decode_status
@@ -49,8 +49,7 @@ def _number(value: Any) -> float | None:
     """Read a count out of JSON, where int64 is text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    found = read_count(str(value))
-    return found[0] if found is not None and found[1] is None and found[2] is None else None
+    return exact_count(str(value))
 
 
 def day_text(value: Any) -> str | None:

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from capi_lab.errors import LoadError
-from capi_lab.load.buckets import read_count
+from capi_lab.load.buckets import exact_count, read_count
 from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
 from capi_lab.load.marks import Mark
@@ -197,7 +197,10 @@ def _table(part: Part, cells: Cells, unparsable: int) -> Loaded:
     raw = cells.frame
     intake = Intake(part.name, "table of reports", raw, unparsable=unparsable)
     counts = [read_count(text) if isinstance(text, str) else None for text in cells.col("count")]
-    ends = {name: [_exact(text) for text in cells.col(name)] for name in ("low", "high")}
+    ends = {
+        name: [exact_count(text) if isinstance(text, str) else None for text in cells.col(name)]
+        for name in ("low", "high")
+    }
     nothing = (None, None, None)
     told = pd.DataFrame([count or nothing for count in counts], columns=["count", "low", "high"], index=raw.index)
     told = told.astype("float64")
@@ -226,8 +229,3 @@ def _table(part: Part, cells: Cells, unparsable: int) -> Loaded:
     if "match_quality" in frame:
         frame = frame.assign(match_quality=pd.to_numeric(frame["match_quality"], errors="coerce"))
     return _closed(intake, frame)
-
-
-def _exact(text: Any) -> float | None:
-    found = read_count(text) if isinstance(text, str) else None
-    return found[0] if found is not None and found[1] is None and found[2] is None else None
