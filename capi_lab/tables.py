@@ -355,7 +355,8 @@ def _validate(table: Table, frame: pd.DataFrame) -> None:
         cases = cases[~(cases["check"].eq("field_uniqueness") & cases["failure_case"].isna())]  # counted as missing
         counts = cases.groupby(["column", "check"], dropna=False, sort=True).size()
         failures = [(str(name), _CHECKS.get(str(check), str(check)), int(n)) for (name, check), n in counts.items()]
-        raise ContractError(table.name, failures) from None
+        if failures:
+            raise ContractError(table.name, failures) from None
 
 
 def _keeps(table: Table, frame: pd.DataFrame) -> bool:

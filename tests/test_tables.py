@@ -14,7 +14,7 @@ import pytest
 import capi_lab as cl
 from capi_lab.engine import as_table, materialise, to_frame
 from capi_lab.errors import ContractError, InputError, LoadError, NaiveTimeError, UnknownNameError
-from capi_lab.tables import CONVERSIONS, EVENTS, TABLES, checked, contract
+from capi_lab.tables import CONVERSIONS, EVENTS, TABLES, Column, Table, checked, contract
 
 A_PERSON = "jane.doe@example.com"
 
@@ -163,3 +163,11 @@ def test_frames_and_files_count_the_same_rows(tmp_path) -> None:
         found.append(sorted(caught.value.failures))
     assert found[0] == found[1]
     assert sorted(n for *_, n in found[0]) == [2, 2]
+
+
+def test_missing_values_do_not_repeat_each_other() -> None:
+    """A column that may be missing may be missing twice, also where its values are unique."""
+    own = Table("mine", (Column("coupon", unique=True, meaning="a code"),))
+    assert checked(own, pd.DataFrame({"coupon": ["a", None, None]}))["coupon"].isna().sum() == 2
+    with pytest.raises(ContractError, match=r"coupon: value is not unique.*1 row\b"):
+        checked(own, pd.DataFrame({"coupon": ["a", "a", None, None]}))
