@@ -75,8 +75,7 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
     for name, entry in cl.PLATFORMS.items():
         for route in entry.spec.routes:
             works[f"dedup {name} {route.name}"] = lambda n=name, r=route.name: cl.dedup(of["events"], n, route=r)
-    # One route for each way a key is written; the others ask the same of the same keys.
-    for name in ("meta", "google", "microsoft", "linkedin"):
+    for name in cl.PLATFORMS:  # a platform's other routes ask the same of the same keys
         works[f"eligible {name}"] = lambda n=name: cl.eligible(of["keyed"], n, now=NOW)
     for name in ("google", "microsoft"):  # fields taken over; one channel only
         works[f"pairs {name}"] = lambda n=name: cl.reconcile(of["conversions"], of["events"], n).pairs
