@@ -20,7 +20,7 @@ from capi_lab.errors import ContractError, InputError
 from tests.load.make_samples import AGENT, expected, ga4_objects, known_rows, lines, segment_pages, shopify_answer
 from tests.reconcile.attach_plain import KEYS, NAMES, PLATFORM, attached
 from tests.reconcile.lastclick_plain import DAY, Row
-from tests.reconcile.test_attribute import START, fbc, joined, log, text, times
+from tests.reconcile.test_attribute import START, fbc, joined, log, text, times, world
 
 public = import_module("capi_lab.reconcile.attach")
 EDGES = sorted({max(0, base + nudge) for base in (0, 30 * DAY, 90 * DAY, 120 * DAY) for nudge in (-1, 0, 1)})
@@ -33,41 +33,10 @@ def ledger(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(table | {"event_time": times(rows), "click_time": own})
 
 
-def world(rng: Random) -> tuple[list[Row], list[Row]]:
-    """A few people, few ids, times on the lives' edges: dense with ties of every kind."""
-
-    def clock() -> int:
-        return rng.choice([rng.choice(EDGES), rng.choice(EDGES), rng.randrange(130 * DAY), rng.randrange(3)])
-
-    people, ids = ["u", "v", None, ""], ["a", "b"]
-    clicks = []
-    for i in range(rng.randrange(9)):
-        param, value = rng.choice(sorted(PLATFORM)), rng.choice(ids)
-        clicks.append(
-            {
-                "click_row_id": f"k{rng.choice('zyx')}{i}",
-                "platform": PLATFORM[param],
-                "param": param,
-                "click_id": fbc(value, i) if param == "fbc" else value,
-                "at": clock(),
-                "user_key": rng.choice(people),
-                "visitor_id": rng.choice(people),
-            }
-        )
-    orders = []
-    for i in range(rng.randrange(1, 6)):
-        carried = rng.sample(sorted(PLATFORM), rng.choice([0, 0, 0, 1, 1, 2]))
-        row: Row = {name: rng.choice(ids) if name in carried else None for name in PLATFORM}
-        if row["fbc"]:
-            row["fbc"] = rng.choice([fbc(row["fbc"], 9), fbc(row["fbc"], 9) + ".AQ", "broken", ""])
-        row |= {"conversion_id": f"c{i}", "event_name": "purchase", "at": clock()}
-        orders.append(row | {"user_key": rng.choice(people), "visitor_id": rng.choice(people)})
-    return orders, clicks
-
-
 def worlds(rng: Random, n: int) -> tuple[list[Row], list[Row]]:
     """Put ``n`` worlds side by side; some orders have a click time of their own."""
-    orders, clicks = joined([world(rng) for _ in range(n)])
+    lives = (EDGES, 130 * DAY, PLATFORM, sorted(PLATFORM), (0, 0, 0, 1, 1, 2))  # an id's life, not a window
+    orders, clicks = joined([world(rng, *lives) for _ in range(n)])
     return [row | {"click_at": rng.choice([None, None, 5])} for row in orders], clicks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -53,20 +54,27 @@ def fbc(value: str, first_seen: int) -> str:
     return f"fb.1.{1_700_000_000_000 + first_seen}.{value}"
 
 
-def world(rng: Random) -> tuple[list[Row], list[Row]]:
+def world(
+    rng: Random,
+    edges: Sequence[int] = EDGES,
+    until: int = 40 * DAY,
+    platform: Mapping[str, str] = PLATFORM,
+    columns: Sequence[str] = IDS,
+    carry: Sequence[int] = (0, 0, 1, 1, 2, 3),
+) -> tuple[list[Row], list[Row]]:
     """A few people, few ids, times on the windows' edges: dense with ties of every kind."""
 
     def clock() -> int:
-        return rng.choice([rng.choice(EDGES), rng.choice(EDGES), rng.randrange(40 * DAY), rng.randrange(3)])
+        return rng.choice([rng.choice(edges), rng.choice(edges), rng.randrange(until), rng.randrange(3)])
 
     people, ids = ["u", "v", None, ""], ["a", "b"]
     clicks = []
     for i in range(rng.randrange(9)):
-        param, value = rng.choice(sorted(PLATFORM)), rng.choice(ids)
+        param, value = rng.choice(sorted(platform)), rng.choice(ids)
         clicks.append(
             {
                 "click_row_id": f"k{rng.choice('zyx')}{i}",
-                "platform": PLATFORM[param],
+                "platform": platform[param],
                 "param": param,
                 "click_id": fbc(value, i) if param == "fbc" else value,
                 "at": clock(),
@@ -76,8 +84,8 @@ def world(rng: Random) -> tuple[list[Row], list[Row]]:
         )
     conversions = []
     for i in range(rng.randrange(1, 7)):
-        carried = rng.sample(IDS, rng.choice([0, 0, 1, 1, 2, 3]))
-        row: Row = {name: rng.choice(ids) if name in carried else None for name in IDS}
+        carried = rng.sample(columns, rng.choice(carry))
+        row: Row = {name: rng.choice(ids) if name in carried else None for name in columns}
         if row["fbc"]:
             row["fbc"] = rng.choice([fbc(row["fbc"], 9), fbc(row["fbc"], 9) + ".AQ", "broken", ""])
         row |= {"conversion_id": f"c{i}", "event_name": "purchase", "at": clock()}
