@@ -20,7 +20,7 @@ from capi_lab.errors import ContractError, InputError
 from tests.load.make_samples import AGENT, expected, ga4_objects, known_rows, lines, segment_pages, shopify_answer
 from tests.reconcile.attach_plain import KEYS, NAMES, PLATFORM, attached
 from tests.reconcile.lastclick_plain import DAY, Row
-from tests.reconcile.test_attribute import START, fbc, joined, log, text, times, world
+from tests.reconcile.test_attribute import START, joined, log, text, times, world
 
 public = import_module("capi_lab.reconcile.attach")
 EDGES = sorted({max(0, base + nudge) for base in (0, 30 * DAY, 90 * DAY, 120 * DAY) for nudge in (-1, 0, 1)})
