@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "DropReason",
     "Engine",
+    "Evidence",
     "Fate",
     "GapCause",
     "HashVerdict",
@@ -31,6 +32,7 @@ __all__ = [
     "PairCause",
     "Setup",
     "Step",
+    "Storage",
     "Tie",
 ]
 
@@ -126,6 +128,23 @@ class Engine(StrEnum):
     WEBKIT = "WebKit"
     GECKO = "Gecko"
     TRIDENT = "Trident"
+
+
+class Storage(StrEnum):
+    """Who sets the cookie that keeps a click id: Safari's limits hang on it."""
+
+    JS_COOKIE = "js_cookie"
+    CLOAKED = "cloaked"
+    FIRST_PARTY = "first_party"
+
+
+class Evidence(StrEnum):
+    """How well a number is known."""
+
+    PRIMARY = "primary"
+    INDEPENDENT = "independent"
+    VENDOR = "vendor"
+    ASSUMED = "assumed"
 
 
 class DropReason(StrEnum):

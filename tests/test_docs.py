@@ -94,6 +94,8 @@ def test_glossary_explains_every_word() -> None:
         words.Ineligible,
         words.Device,
         words.Engine,
+        words.Evidence,
+        words.Storage,
     ):
         for word in enum:
             assert f"`{word}`" in page or f"| {word} |" in page, word

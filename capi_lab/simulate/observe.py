@@ -15,7 +15,8 @@ import pandas as pd
 
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
-from capi_lab.simulate.world import World, browser_shares
+from capi_lab.simulate.browsers import browser_shares
+from capi_lab.simulate.world import World
 from capi_lab.tables import CONVERSIONS, EVENTS, checked
 from capi_lab.words import Channel, Consent, GapCause, Origin
 

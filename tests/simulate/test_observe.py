@@ -130,14 +130,6 @@ def test_browser_shares_are_the_shipped_ones() -> None:
         browser_shares("XX")
 
 
-def test_worlds_refuse_nonsense() -> None:
-    """Probabilities outside [0, 1] and countries without a consent rate are named."""
-    with pytest.raises(InputError, match=r"World\.page_left"):
-        cl.World(page_left=1.5)
-    with pytest.raises(InputError, match="IT"):
-        cl.World(country_weights={"IT": 1.0})
-
-
 def test_the_shipped_sample_is_what_the_generator_makes() -> None:
     """The sample is complete, semi-synthetic and inside the practitioners' range, which no constant says."""
     shop = cl.load.sample("cdnow")
