@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capi_lab.errors import LoadError
 from capi_lab.load.clicks import add_click_ids
-from capi_lab.load.files import read_csv, read_json_records, read_parquet, require_columns
+from capi_lab.load.files import (
+    Part,
+    Paths,
+    piece_of,
+    read_csv,
+    read_json_lines,
+    read_json_records,
+    read_parquet,
+    require_columns,
+)
+from capi_lab.load.gather import Split, gather
 from capi_lab.load.marks import Mark
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.values import (
@@ -36,19 +46,21 @@ MARKS = {
 
 
 def table(
-    path: str | Path,
+    path: Paths,
     kind: str,
     columns: Mapping[str, str] | None = None,
     tz: str | None = None,
     *,
     delimiter: str = ",",
+    to: str | Path | None = None,
 ) -> Loaded:
-    """Read a CSV, JSON, JSON-lines or Parquet file as one of the contract tables.
+    """Read CSV, JSON, JSON-lines or Parquet files as one of the contract tables.
 
     Parameters
     ----------
-    path : str or Path
-        ``.csv``, ``.tsv``, ``.json``, ``.jsonl``/``.ndjson`` (each also ``.gz``) or ``.parquet``.
+    path : str, Path or list
+        File, pattern or list of them: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``/``.ndjson`` (each also ``.gz`` or
+        ``.zst``) or ``.parquet``. JSON lines may be larger than memory; a file of another format is read whole.
     kind : str
         ``conversions``, ``events``, ``clicks``, ``visits``, ``reports`` or ``receipts``.
     columns : mapping, optional
@@ -57,13 +69,15 @@ def table(
         Zone of times that carry none, e.g. ``"Europe/Berlin"``. No default: a guess moves events across days.
     delimiter : str
         Of a CSV file.
+    to : str or Path, optional
+        Parquet file to write the rows to as they are read, in the order of the files, instead of holding them.
 
     Returns
     -------
     Loaded
         Rows without an id or a time are dropped and counted, and so are later rows of a repeated id.
-        Events and clicks without a row id get one from their line; cookie columns ``_fbc``, ``_fbp`` ...
-        are read where ``fbc``, ``fbp`` are absent.
+        Events, clicks and visits without a row id get one from their place in the file; cookie columns ``_fbc``,
+        ``_fbp`` ... are read where ``fbc``, ``fbp`` are absent.
 
     Raises
     ------
@@ -75,15 +89,24 @@ def table(
         A value is outside the contract.
     """
     wanted = contract(kind)
-    frame, unparsable, format_ = _read(Path(path), delimiter)
-    frame = _renamed(frame, columns or {}, path)
-    intake = Intake(Path(path).name, format_, frame, unparsable=unparsable)
+    return gather(path, lambda part: _table(part, wanted, columns or {}, tz, delimiter), split=_split, to=to)
+
+
+def _split(file: Part) -> Split:
+    return "json" if _suffix(file.path) in _JSON else "files"
+
+
+def _table(path: Part, wanted: Table, columns: Mapping[str, str], tz: str | None, delimiter: str) -> Loaded:
+    frame, places, unparsable, format_ = _read(path, delimiter)
+    frame, doubt = _with_columns(frame, list(columns), path, hint="the mapping is {'theirs': 'ours'}")
+    frame = _renamed(frame, columns)
+    intake = Intake(path.name, format_, frame, unparsable=unparsable)
     unique = next((column.name for column in wanted.columns if column.unique), None)
-    if unique and unique not in frame.columns and kind != "conversions":
-        intake.note(f"no column '{unique}': rows are numbered as they stand in the file")
-        frame = frame.assign(**{unique: text_column(f"{Path(path).name}:{n}" for n in range(1, len(frame) + 1))})
-        frame = intake.frame = frame.set_axis(intake.frame.index)
-    require_columns(frame, list(wanted.required), path, hint="map yours with columns={'theirs': 'ours'}")
+    if unique and unique != "conversion_id":
+        frame = _numbered(frame, unique, path.name, places, intake)
+    hint = "map yours with columns={'theirs': 'ours'}"
+    frame, lacking = _with_columns(frame, list(wanted.required), path, hint=hint)
+    intake.doubt = doubt or lacking
     for name in frame.columns:
         column = next((c for c in wanted.columns if c.name == name), None)
         if (column is None and frame[name].dtype == "object") or (column and column.kind == "text"):
@@ -96,26 +119,61 @@ def table(
     return intake.loaded(wanted, _typed(intake, wanted, tz, unique))
 
 
-def _read(path: Path, delimiter: str) -> tuple[pd.DataFrame, int, str]:
+_JSON = (".json", ".jsonl", ".ndjson")
+
+
+def _suffix(path: Path) -> str:
+    return next((s for s in reversed(path.suffixes) if s.lower() not in (".gz", ".zst")), "").lower()
+
+
+def _read(path: Part, delimiter: str) -> tuple[pd.DataFrame, Sequence[int], int, str]:
+    """Return the rows, the place of each in the file, how many could not be read, and the format."""
     import pandas as pd
 
-    suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "").lower()
-    if suffix == ".parquet":
-        # Whole numbers beside missing ones stay whole: as floats, long ids would be rounded.
-        return read_parquet(path).to_pandas(integer_object_nulls=True), 0, "Parquet"
-    if suffix in (".json", ".jsonl", ".ndjson"):
-        records, unparsable = read_json_records(path)
+    suffix = _suffix(path.path)
+    if suffix in _JSON:
+        if piece_of(path) is not None:
+            records, places, unparsable = read_json_lines(path)
+        else:
+            records, unparsable = read_json_records(path)
+            places = list(range(1, len(records) + 1))
         names = list(dict.fromkeys(name for record in records for name in record))
         columns = {name: pd.Series([record.get(name) for record in records], dtype="object") for name in names}
-        return pd.DataFrame(columns, index=range(len(records))), unparsable, "JSON"
-    if suffix in (".csv", ".tsv", ".txt", ""):
-        return read_csv(path, delimiter="\t" if suffix == ".tsv" else delimiter), 0, "CSV"
-    raise LoadError(f"'{path.name}': cannot tell the format from '{suffix}'; use .csv, .json, .jsonl or .parquet")
+        return pd.DataFrame(columns, index=range(len(records))), places, unparsable, "JSON"
+    if suffix == ".parquet":
+        # Whole numbers beside missing ones stay whole: as floats, long ids would be rounded.
+        frame, format_ = read_parquet(path).to_pandas(integer_object_nulls=True), "Parquet"
+    elif suffix in (".csv", ".tsv", ".txt", ""):
+        frame, format_ = read_csv(path, delimiter="\t" if suffix == ".tsv" else delimiter), "CSV"
+    else:
+        raise LoadError(f"'{path.name}': cannot tell the format from '{suffix}'; use .csv, .json, .jsonl or .parquet")
+    return frame, range(1, len(frame) + 1), 0, format_
 
 
-def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], path: str | Path) -> pd.DataFrame:
-    if columns:
-        require_columns(frame, list(columns), path, hint="the mapping is {'theirs': 'ours'}")
+def _numbered(frame: pd.DataFrame, unique: str, name: str, places: Sequence[int], intake: Intake) -> pd.DataFrame:
+    """Give rows without a row id one from their place in the file, so that none is lost for want of one."""
+    made = text_column(f"{name}:{place}" for place in places).set_axis(frame.index)
+    own = _as_text(frame[unique], ids=True) if unique in frame.columns else text_column([None] * len(frame))
+    own = own.set_axis(frame.index)
+    intake.note_count(int(own.isna().sum()), "{n} rows without '" + unique + "' are numbered as they stand in the file")
+    return frame.assign(**{unique: own.fillna(made)})
+
+
+def _with_columns(
+    frame: pd.DataFrame, names: list[str], path: Part, *, hint: str
+) -> tuple[pd.DataFrame, LoadError | None]:
+    """Refuse a file that lacks a column; in a piece of one, whose other lines may have it, nobody has a value."""
+    try:
+        require_columns(frame, names, path, hint=hint)
+    except LoadError as error:
+        if piece_of(path) is None:
+            raise
+        absent = [name for name in names if name not in frame.columns]
+        return frame.assign(**{name: text_column([None] * len(frame)) for name in absent}), error
+    return frame, None
+
+
+def _renamed(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     renamed = frame.rename(columns=dict(columns))
     double = sorted(set(renamed.columns[renamed.columns.duplicated()]))
     if double:

@@ -229,6 +229,38 @@ def test_events_without_row_id_get_their_line(tmp_path: Path) -> None:
     assert loaded.df["row_id"].tolist() == ["events.csv:1", "events.csv:2"]
 
 
+def test_many_files_and_pieces_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns and pieces of JSON lines: one table, held or streamed, with rows and reasons as in one piece.
+
+    A column that only some pieces have is missing in the others, mapped or not; one that no line has is an error.
+    """
+    records = [
+        {"Nr": f"{n % 70}", "channel": "pixel", "event_name": "Purchase"}
+        | ({"event_time": "2026-01-01T00:00:00Z"} if n < 60 else {})
+        | ({"row_id": f"own {n}"} if n < 40 else {})
+        | ({"Sum": n} if n > 30 else {})
+        for n in range(80)
+    ]
+    path = write(tmp_path, "\n".join(map(json.dumps, records)) + "\nnone\n", "a.jsonl")
+    write(tmp_path, "\n".join(map(json.dumps, records[:3])), "b.json")
+    columns = {"Nr": "conversion_id", "Sum": "value"}
+    whole = cl.load.table(path, "events", columns)
+    assert whole.report.dropped == {"no_time": 20, "unparsable": 1}
+    assert whole.df["row_id"].tolist()[39:41] == ["own 39", "a.jsonl:41"]
+    assert whole.df["value"].notna().sum() == 29
+    monkeypatch.setattr("capi_lab.load.gather.CHUNK", 300)
+    cut = cl.load.table(path, "events", columns)
+    pd.testing.assert_frame_equal(cut.df, whole.df)
+    assert cut.report == whole.report
+    both = cl.load.table(str(tmp_path / "*.json*"), "events", {"Nr": "conversion_id"}, to=tmp_path / "out.parquet")
+    assert both.report.dropped == {"no_time": 20, "unparsable": 1, "duplicate_id": 3}
+    assert both.df["row_id"].tolist() == whole.df["row_id"].tolist()
+    with pytest.raises(LoadError, match="'Amount'"):
+        cl.load.table(path, "events", columns | {"Amount": "currency"})
+    with pytest.raises(LoadError, match="'click_id'"):
+        cl.load.table(path, "clicks")
+
+
 @pytest.mark.parametrize(
     ("text", "hour"),
     [
