@@ -82,6 +82,7 @@ lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11
 
 data: $(STAMP)  ## make the shipped sample again from its sources (data/README.md)
 	$(BIN)/python data/make_cdnow.py
+	$(BIN)/python -m tests.load.make_samples data/formats
 
 clean:  ## remove the environment and everything generated
 	rm -rf $(VENV) $(VENDORS) $(SPARK) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -513,10 +513,77 @@ def gtm_hits(rows: list[Row]) -> str:
     return lines(entries)
 
 
+# -- WooCommerce -------------------------------------------------------------------------------------------
+
+
+def woocommerce(rows: list[Row]) -> str:
+    """REST v3 orders: GMT beside the site's own time, text amounts, a plugin's click id among the meta data."""
+    return json.dumps(
+        [
+            {
+                "id": row["id"],
+                "number": f"N{row['nth']}",
+                "status": "completed",
+                "created_via": "checkout",
+                "date_created": stamp({"time": row["time"] + 3600}, "%Y-%m-%dT%H:%M:%S"),
+                "date_created_gmt": stamp(row, "%Y-%m-%dT%H:%M:%S"),
+                "total": decimal(row),
+                "currency": row["currency"],
+                "customer_id": row["person"],
+                "billing": {
+                    "email": row["email"], "phone": row["phone"], "first_name": row["first"],
+                    "last_name": row["last"], "city": row["city"], "postcode": row["zip"], "country": row["country"],
+                },
+                "meta_data": [
+                    {"id": 1, "key": "_gclid", "value": row["click"]},
+                    {"id": 2, "key": "_wc_order_attribution_referrer", "value": row["referrer"]},
+                ],
+                "line_items": [],
+            }
+            for row in rows
+        ]
+    )  # fmt: skip
+
+
+# -- our own contract ---------------------------------------------------------------------------------------
+
+_LEDGER = (*_SALE, *_PERSON, "gclid", "page_url", "referrer_url")
+
+
+def ledger_csv(rows: list[Row]) -> str:
+    """The ledger as it is, under somebody's name for the order."""
+    frame = expected(rows)[list(_LEDGER)].rename(columns={"conversion_id": "Order"})
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def ledger_lines(rows: list[Row]) -> str:
+    """The ledger as JSON lines, times as text."""
+    frame = expected(rows)[list(_LEDGER)]
+    return lines(frame.assign(event_time=frame["event_time"].astype("str")).to_dict("records"))
+
+
+def ledger_parquet(rows: list[Row]) -> bytes:
+    """The ledger as Parquet."""
+    sink = io.BytesIO()
+    expected(rows)[list(_LEDGER)].to_parquet(sink, index=False)
+    return sink.getvalue()
+
+
 _CLICK = ("click_id", "click_date")
 _CRM_SALESFORCE = {"columns": {"Web_Click__c": "gclid"}}
 
 FORMATS = [
+    Format("woocommerce", "woocommerce_orders", ".json", (*_SALE, *_PERSON, "gclid", "referrer_url"), woocommerce),
+    Format(
+        "ledger_csv",
+        "table",
+        ".csv",
+        _LEDGER,
+        ledger_csv,
+        {"kind": "conversions", "columns": {"Order": "conversion_id"}},
+    ),
+    Format("ledger_lines", "table", ".jsonl", _LEDGER, ledger_lines, {"kind": "conversions"}),
+    Format("ledger_parquet", "table", ".parquet", _LEDGER, ledger_parquet, {"kind": "conversions"}),
     Format("shopify_graphql", "shopify_orders", ".json", (*_SALE, *_PERSON, "gclid"), shopify_answer),
     Format(
         "shopify_bulk",
@@ -558,13 +625,31 @@ FORMATS = [
 ]
 
 
+def files() -> dict[str, bytes]:
+    """Return one file of each format by its name: tables, pixel requests, request logs, platforms' reports."""
+    from tests.load import made_logs, made_reports  # which stand beside this module and use it
+    from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST
+
+    found: dict[str, str | bytes] = {
+        f"{one.name}{one.suffix}": one.write(known_rows()) for one in [*FORMATS, *PIXEL_FORMATS, URL_LIST]
+    }
+    requests, days = made_logs.requests(60, seed=1), made_reports.known_days()
+    found |= {
+        "access.log": "".join(map(made_logs.combined, requests)),
+        "cloudfront.log": made_logs.cloudfront(requests),
+        "alb.log": "".join(map(made_logs.load_balancer, requests)),
+        "google_summary.json": made_reports.google_summary(days),
+        "microsoft_goals.json": made_reports.microsoft_goals(days),
+        "microsoft_account.json": made_reports.microsoft_account(days),
+    }
+    return {name: one if isinstance(one, bytes) else one.encode() for name, one in found.items()}
+
+
 def main(folder: Path) -> None:
     """Write one file of each format."""
-    from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST  # which are written with what stands above
-
     folder.mkdir(parents=True, exist_ok=True)
-    for one in [*FORMATS, *PIXEL_FORMATS, URL_LIST]:
-        one.to(folder, known_rows())
+    for name, content in files().items():
+        (folder / name).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import string
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from capi_lab.errors import CapiLabError
 from capi_lab.identity.clickids import is_missing
 from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST
 from tests.load.make_samples import FORMATS as FILES
-from tests.load.make_samples import PLACES, Format, expected, known_rows
+from tests.load.make_samples import PLACES, Format, expected, files, known_rows
 
 FORMATS = [*FILES, *PIXEL_FORMATS, URL_LIST]
 NAMES = [one.name for one in FORMATS]
@@ -123,3 +124,32 @@ def test_damage_is_an_error_or_is_counted(one: Format, tmp_path: Path) -> None:
             report = loaded.report
             assert report.rows_in + report.expanded == report.rows_out + sum(report.dropped.values())
             assert kind != "cut" or report.rows_in <= len(rows)
+
+
+SHIPPED = Path(__file__).parents[2] / "data" / "formats"
+
+
+def test_the_shipped_files_are_those_of_the_generator() -> None:
+    """What lies in ``data/formats`` is what the generator writes, so that its documentation stays true."""
+    made = files()
+    assert sorted(path.name for path in SHIPPED.iterdir()) == sorted(made)
+    for name, content in made.items():
+        if name.endswith(".parquet"):  # whose bytes hold the writer's version
+            pd.testing.assert_frame_equal(pd.read_parquet(SHIPPED / name), pd.read_parquet(io.BytesIO(content)))
+        else:
+            assert (SHIPPED / name).read_bytes() == content, name
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
+def test_every_shipped_file_is_known_by_its_content(name: str) -> None:
+    """`cl.check` finds the format of each and reads it whole; other names and bare times are not guessed at."""
+    if name == "ledger_csv.csv":
+        with pytest.raises(CapiLabError, match="columns="):
+            cl.check(SHIPPED / name)
+        return
+    zone = next((one.options.get("tz") for one in FORMATS if f"{one.name}{one.suffix}" == name), None)
+    if zone:
+        assert "without a zone" in str(cl.check(SHIPPED / name))
+    report = cl.check(SHIPPED / name, tz=zone).report
+    assert report.rows_out > 0
+    assert not set(report.dropped) & {"unparsable", "no_id", "no_time"}
