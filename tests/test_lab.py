@@ -56,6 +56,15 @@ def test_demo_runs_on_a_real_kernel(tmp_path: Path) -> None:
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in run.pictures)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("path", TEXTS[1:], ids=lambda p: p.stem)
+def test_every_other_notebook_runs(path: Path, tmp_path: Path) -> None:
+    """Each runs top to bottom on a kernel of its own, offline; its last cell asserts the answer on top."""
+    run = run_notebook(path, tmp_path / "out")
+    assert run.pictures
+    assert run.text.strip()
+
+
 def test_parameters_and_failures(tmp_path: Path) -> None:
     """Parameters are set behind the tagged cell; a failing cell, a missing file and a missing tag say so."""
     good = tmp_path / "00_x.py"

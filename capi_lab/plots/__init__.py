@@ -1,7 +1,8 @@
 """Pictures of finished tables: the numbers come in computed, an `Axes` goes out."""
 
 from capi_lab.plots.coverage import plot_coverage, plot_gap
+from capi_lab.plots.dedup import plot_causes, plot_dedup_timeline
 from capi_lab.plots.style import style
 from capi_lab.plots.waterfall import plot_waterfall
 
-__all__ = ["plot_coverage", "plot_gap", "plot_waterfall", "style"]
+__all__ = ["plot_causes", "plot_coverage", "plot_dedup_timeline", "plot_gap", "plot_waterfall", "style"]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from capi_lab.errors import ContractError
-from capi_lab.plots.style import INK, SETUP_COLOURS, SETUP_LABELS, style
+from capi_lab.plots.style import INK, SETUP_COLOURS, SETUP_LABELS, axes_of, require_columns, style
 from capi_lab.words import Setup
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def plot_coverage(table: pd.DataFrame, *, ax: Axes | None = None, title: str | N
     -------
     Axes
     """
-    _require(table, ["setup", "k", "n", "value", "low", "high"])
+    require_columns(table, ["setup", "k", "n", "value", "low", "high"])
     groups = list(table.columns[: list(table.columns).index("setup")])
     wide = table[table["setup"].isin(_SHOWN)].copy()
     wide["label"] = [
@@ -46,7 +45,7 @@ def plot_coverage(table: pd.DataFrame, *, ax: Axes | None = None, title: str | N
     first = wide[wide["setup"] == _SHOWN[0]].set_index("label")["value"]
     order = list(sizes.index) if not groups else list(first.sort_values().index)
     with style():
-        ax = _axes(ax, height=1.6 + 0.62 * len(order))
+        ax = axes_of(ax, height=1.6 + 0.62 * len(order))
         for shift, setup in zip((0.22, 0.0, -0.22), _SHOWN, strict=True):
             rows = wide[wide["setup"] == setup].set_index("label").reindex(order)
             y = [place + shift for place in range(len(order))]
@@ -82,10 +81,10 @@ def plot_gap(table: pd.DataFrame, *, ax: Axes | None = None, title: str | None =
     -------
     Axes
     """
-    _require(table, ["cause", "n", "shapley", "only"])
+    require_columns(table, ["cause", "n", "shapley", "only"])
     rows = table.iloc[::-1]
     with style():
-        ax = _axes(ax, height=1.6 + 0.5 * len(rows))
+        ax = axes_of(ax, height=1.6 + 0.5 * len(rows))
         places = range(len(rows))
         ax.barh(places, rows["shapley"], height=0.62, color="#0072B2", label="share of the gap (parts add up)")
         ax.plot(
@@ -102,18 +101,3 @@ def plot_gap(table: pd.DataFrame, *, ax: Axes | None = None, title: str | None =
         ax.set_title(title or f"Why {float(rows['shapley'].sum()):.1%} of conversions were missed", pad=28)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)
     return ax
-
-
-def _axes(ax: Axes | None, *, height: float) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    fresh: Axes = plt.subplots(figsize=(8.4, height), layout="constrained")[1]
-    return fresh
-
-
-def _require(table: pd.DataFrame, names: list[str]) -> None:
-    absent = [(name, "column is missing", None) for name in names if name not in table.columns]
-    if absent:
-        raise ContractError("plot input", absent)

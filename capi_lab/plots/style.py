@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from capi_lab.errors import ContractError
 from capi_lab.words import Setup
 
-__all__ = ["INK", "SETUP_COLOURS", "SETUP_LABELS", "style"]
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["INK", "SETUP_COLOURS", "SETUP_LABELS", "axes_of", "require_columns", "style"]
 
 INK = "#30343b"
 # Okabe-Ito: told apart with any common colour-vision deficiency, and in grey by lightness
@@ -49,3 +54,20 @@ def style() -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def axes_of(ax: Axes | None, *, height: float, width: float = 8.4) -> Axes:
+    """Return the caller's axes, or those of a new figure of this size in inches."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    fresh: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return fresh
+
+
+def require_columns(table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise `ContractError` naming the columns a picture needs and the table lacks."""
+    absent = [(name, "column is missing", None) for name in names if name not in table.columns]
+    if absent:
+        raise ContractError("plot input", absent)

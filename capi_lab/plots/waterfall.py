@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from capi_lab.errors import ContractError, InputError
-from capi_lab.plots.style import INK, SETUP_COLOURS, style
+from capi_lab.plots.style import INK, SETUP_COLOURS, axes_of, style
 from capi_lab.words import Bucket, Fate, Setup, Step
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def plot_waterfall(
     labels = [_label(row) for row in rows.itertuples(index=False)]
     labels += [f"platform reports\n{metric}" for metric in told["metric"]]
     with style():
-        ax = _axes(ax, lines=sum(max(1.35, 0.85 * (1 + text.count("\n"))) for text in labels))
+        lines = sum(max(1.35, 0.85 * (1 + text.count("\n"))) for text in labels)
+        ax = axes_of(ax, height=1.9 + 0.27 * lines, width=9.6)
         y = _heights(labels)
         _draw(ax, rows, y)
         _write(ax, rows, y)
@@ -219,12 +220,3 @@ def _legend(ax: Axes, rows: pd.DataFrame) -> int:
     handles += [Patch(label=_FATE_LABELS[fate], lw=0.8, **look) for fate, look in _LOOKS.items() if fate in present]
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)
     return (len(handles) + 1) // 2
-
-
-def _axes(ax: Axes | None, *, lines: float) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    fresh: Axes = plt.subplots(figsize=(9.6, 1.9 + 0.27 * lines), layout="constrained")[1]
-    return fresh
