@@ -21,6 +21,7 @@ _HOMES = {
     "Reconciled": "capi_lab.reconcile",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
+    "answer": "capi_lab.simulate",
     "attach_clicks": "capi_lab.reconcile",
     "attachments": "capi_lab.reconcile",
     "attribute": "capi_lab.reconcile",
@@ -60,6 +61,7 @@ __all__ = [
     "Waterfall",
     "World",
     "__version__",
+    "answer",
     "attach_clicks",
     "attachments",
     "attribute",
@@ -116,7 +118,7 @@ if TYPE_CHECKING:
         reconcile,
         touches,
     )
-    from capi_lab.simulate import World, faults, inject, observe
+    from capi_lab.simulate import World, answer, faults, inject, observe
 
 
 class _Package(ModuleType):

@@ -26,6 +26,7 @@ __all__ = [
     "Ineligible",
     "Link",
     "LoadDrop",
+    "MatchedBy",
     "Origin",
     "Outcome",
     "OwnId",
@@ -33,6 +34,7 @@ __all__ = [
     "Setup",
     "Step",
     "Storage",
+    "Stratum",
     "Tie",
 ]
 
@@ -239,6 +241,25 @@ class Ineligible(StrEnum):
     CONFLICTING_IDS = "conflicting_ids"
     MISSING_FIELD = "missing_field"
     BAD_FIELD = "bad_field"
+
+
+class Stratum(StrEnum):
+    """By what a platform could match an event: exclusive, the strongest counts."""
+
+    CLICK_ID = "click_id"
+    PII_ONLY = "pii_only"
+    IP_ONLY = "ip_only"
+    NONE = "none"
+
+
+class MatchedBy(StrEnum):
+    """What tied an event to a click or an account, the strongest first."""
+
+    CLICK_ID = "click_id"
+    EMAIL = "email"
+    PHONE = "phone"
+    COOKIE = "cookie"
+    IP = "ip"
 
 
 class Delivery(StrEnum):

@@ -96,6 +96,8 @@ def test_glossary_explains_every_word() -> None:
         words.Engine,
         words.Evidence,
         words.Storage,
+        words.Stratum,
+        words.MatchedBy,
     ):
         for word in enum:
             assert f"`{word}`" in page or f"| {word} |" in page, word

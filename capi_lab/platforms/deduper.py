@@ -134,7 +134,7 @@ class Deduper:
             key = self._key(event, self.rule.instead, "instead")
         live: dict[str, deque[_Counted]] = {}
         if key is not None:
-            live = self._live.setdefault(key, {str(one): deque() for one in Channel})
+            live = self._live.setdefault(key, {})
             if self.rule.keep is Keep.PIXEL:
                 return self._browser_wins(live, row, channel, clock)
             keeper = self._absorber(live, channel, clock)
@@ -142,7 +142,7 @@ class Deduper:
                 # The same conversion goes on under the preferred copy; its window still runs from the first.
                 live[keeper.channel].popleft()
                 self._take_place(keeper, row, channel, clock)
-                live[channel].append(keeper)
+                live.setdefault(channel, deque()).append(keeper)
                 self._remember(event, keeper, complete=complete)
                 return keeper, None
             if keeper is not None:
@@ -152,8 +152,8 @@ class Deduper:
         if partner is not None:
             return partner, DropReason.FALLBACK_KEY
         counted = _Counted(row, channel, clock, clock)
-        if live:
-            live[channel].append(counted)
+        if key is not None:
+            live.setdefault(channel, deque()).append(counted)
         self._remember(event, counted, complete=complete)
         return counted, None
 
@@ -189,7 +189,7 @@ class Deduper:
         self, live: dict[str, deque[_Counted]], row: str, channel: str, clock: int
     ) -> tuple[_Counted, DropReason | None]:
         """Keep the first of the browser's, whenever it comes; only a key without one keeps the server's."""
-        pixel, server = live[str(Channel.PIXEL)], live[str(Channel.CAPI)]
+        pixel, server = (live.setdefault(str(one), deque()) for one in (Channel.PIXEL, Channel.CAPI))
         keeper = pixel[0] if pixel else None
         if keeper is None and channel == Channel.PIXEL and server:
             keeper = server[0]

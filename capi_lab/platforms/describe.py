@@ -9,7 +9,7 @@ from datetime import timedelta
 from capi_lab.identity import KEY_RULES, NORMALISERS
 from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
-from capi_lab.platforms.rules import Assumption, DedupRule, Wrapped
+from capi_lab.platforms.rules import Assumption, DedupRule, ReportRule, Wrapped
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.sources import Source
 
@@ -101,7 +101,8 @@ def describe(spec: PlatformSpec) -> str:
     strict = f" Missing counts as denied in: {strict}." if strict else ""
     lines += ["", f"**Consent** {consent}. Missing: {spec.consent.missing or 'not told'}.{strict}"]
     lines += ["", "**Attribution windows** " + "; ".join(_windows(spec)) + "."]
-    sourced = [name for name in spec.sources if name.split(".")[0] in ("click_ids", "consent", "windows")]
+    lines += ["", "**Reports** " + "; ".join(_reports(spec.reports)) + "."]
+    sourced = [name for name in spec.sources if name.split(".")[0] in ("click_ids", "consent", "windows", "reports")]
     lines += ["", *_sourced(spec.sources, *sorted(sourced))]
     lines += ["", *_pixel(spec.pixel)]
     for route in spec.routes:
@@ -144,6 +145,16 @@ def _windows(spec: PlatformSpec) -> Iterator[str]:
         yield f"{window.touch} {duration(window.default)}{options}{note}"
     ends = {_answer(window.end_inside) for window in spec.windows}
     yield f"the very end is inside: {' / '.join(sorted(ends))}"
+
+
+def _reports(rule: ReportRule) -> Iterator[str]:
+    yield "counts by day: " + ", ".join(f"{metric} (day of the {dated})" for metric, dated in rule.counts.items())
+    if rule.by_click_id:
+        yield f"with a click id: {', '.join(rule.by_click_id)}"
+    if rule.buckets:
+        ranges = ", ".join(f"{low} to {high}" for low, high in rule.buckets.ranges)
+        yield f"match rate as a range of {ranges} %, from {rule.buckets.least} matches on"
+    yield f"modelled conversions among the attributed: {_answer(rule.models)}"
 
 
 def _route(route: Route, *, default: bool) -> Iterator[str]:

@@ -107,6 +107,8 @@ class Setting:
         The whole value must match.
     required : bool
     default : str or None
+    counts : bool
+        Are rows sent with it counted? A mark of tests can keep them out.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Setting:
     pattern: str = r".+"
     required: bool = True
     default: str | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +160,15 @@ class FieldRule:
     Parameters
     ----------
     path : str
-        Dotted, ``[]`` for list members: ``data[].user_data.em``.
+        Dotted, ``[]`` for list members: ``data[].user_data.em``; ``[a=b]`` for those whose field ``a`` is ``b``.
     type : str
     required : str
         ``yes``, ``no``, or the condition.
     column : str or None
         Our column it comes from; None where a setting or constant gives it.
     note : str
+    names_event : bool
+        The conversion action, which stands for the event's name in a body without one.
     """
 
     path: str
@@ -171,6 +176,7 @@ class FieldRule:
     required: str = "no"
     column: str | None = None
     note: str = ""
+    names_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,13 @@ __all__ = [
     "BrowserPreference",
     "ClickIdRule",
     "ConsentRule",
+    "Dated",
     "DedupRule",
     "FallbackRule",
     "Keep",
+    "MatchBuckets",
     "MergeRule",
+    "ReportRule",
     "Wrapped",
 ]
 
@@ -196,6 +199,9 @@ class ClickIdRule:
         Columns that must not be sent beside it.
     wraps : Wrapped or None
         The id of the URL inside this one, where the two name the same click.
+    core : str
+        Where one id has several spellings: a pattern whose groups, joined and in lower case, are the id itself. Empty
+        where ids are compared byte for byte.
     """
 
     param: str
@@ -206,6 +212,7 @@ class ClickIdRule:
     is_click: bool = True
     excludes: tuple[str, ...] = ()
     wraps: Wrapped | None = None
+    core: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +263,54 @@ class AttributionWindow:
     def includes_end(self) -> bool:
         """The documented answer, or the assumed one."""
         return self.end_inside.value if isinstance(self.end_inside, Assumption) else self.end_inside
+
+
+class Dated(StrEnum):
+    """Which day a platform counts a conversion on."""
+
+    RECEIPT = "receipt"
+    EVENT = "conversion"
+    CLICK = "click"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchBuckets:
+    """A match rate told as a range of whole percentages.
+
+    Parameters
+    ----------
+    ranges : tuple of (int, int)
+        First and last percentage of each, ascending.
+    least : int
+        Fewer matches are not told at all.
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRule:
+    """What a platform tells of what it made of events.
+
+    Parameters
+    ----------
+    counts : mapping
+        Which metrics of the contract ``reports`` it gives, and which day each is counted on.
+    by_click_id : tuple of str
+        Metrics it also gives for events with a click id.
+    buckets : MatchBuckets or None
+        A match rate it tells as a range.
+    models : bool or Assumption
+        Does ``attributed`` hold conversions it never observed?
+    """
+
+    counts: Mapping[str, Dated]
+    by_click_id: tuple[str, ...] = ()
+    buckets: MatchBuckets | None = None
+    models: bool | Assumption = False
+
+    @property
+    def adds_modelled(self) -> bool:
+        """The documented answer, or the assumed one."""
+        return self.models.value if isinstance(self.models, Assumption) else self.models

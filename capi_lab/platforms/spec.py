@@ -16,7 +16,7 @@ from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.identity.rules import KEY_RULES, Encoding
 from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
-from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule, DedupRule
+from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule, DedupRule, ReportRule
 from capi_lab.sources import Source
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class PlatformSpec:
     click_ids : tuple of ClickIdRule
     consent : ConsentRule
     windows : tuple of AttributionWindow
+    reports : ReportRule
     routes : tuple of Route
         The default one first.
     pixel : PixelRule
@@ -101,6 +102,7 @@ class PlatformSpec:
     click_ids: tuple[ClickIdRule, ...]
     consent: ConsentRule
     windows: tuple[AttributionWindow, ...]
+    reports: ReportRule
     routes: tuple[Route, ...]
     pixel: PixelRule
     sources: Mapping[str, Source]

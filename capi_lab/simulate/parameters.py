@@ -298,6 +298,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "fallback_saves", 0.5, 0.2, 0.8, A, _OURS, "pairs with unlike ids that a platform's fallback keys still merge"
     ),
+    Parameter(
+        "modelled", 0.10, 0.0, 0.35, A, "no platform says how much",
+        "share of the attributed conversions reported that were never observed, where a platform models", off=0.0,
+    ),
 )  # fmt: skip
 """All parameters, in the order of the story."""
 

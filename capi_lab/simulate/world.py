@@ -163,6 +163,7 @@ class World:
     signed_in_at_click: Mapping[str, float] = _each("signed_in_at_click")
     pixel_signed_in: float = _number("pixel_signed_in")
     fallback_saves: float = _number("fallback_saves")
+    modelled: float = _number("modelled")
     consent_gate: bool = True
     storage: Storage = Storage.JS_COOKIE
     ltp_everywhere: bool = False

@@ -275,7 +275,7 @@ def test_every_fact_has_a_source(platform: str, route: str) -> None:
     facts |= {f"dedup.{f.name}" for f in dataclasses.fields(wire.route.dedup) if getattr(wire.route.dedup, f.name)}
     facts -= {"dedup.channels"}
     assert facts <= set(wire.route.sources), facts - set(wire.route.sources)
-    general = {"event_names", "match_keys", "click_ids", "consent", "windows"}
+    general = {"event_names", "match_keys", "click_ids", "consent", "windows", "reports"}
     assert general <= set(wire.spec.sources)
     if any(isinstance(window.end_inside, Assumption) for window in wire.spec.windows):
         assert wire.spec.sources["windows.end_inside"].confidence is Confidence.ASSUMED

@@ -192,7 +192,9 @@ ADS_API = Route(
     fields=(
         FieldRule("partialFailure", "true", "yes", None, "false is refused"),
         FieldRule("validateOnly", "true", "no", None, "setting"),
-        FieldRule(f"{_CLICK}.conversionAction", "resource name", "yes", None, "its customer part is ignored"),
+        FieldRule(
+            f"{_CLICK}.conversionAction", "resource name", "yes", None, "its customer part is ignored", names_event=True
+        ),
         FieldRule(f"{_CLICK}.conversionDateTime", "time with offset", "yes", "event_time", "no fractions"),
         FieldRule(f"{_CLICK}.conversionValue", "number", "no", "value", "currency units, no micros"),
         FieldRule(f"{_CLICK}.currencyCode", "ISO 4217", "with a value", "currency"),
@@ -205,7 +207,7 @@ ADS_API = Route(
         FieldRule(f"{_CLICK}.userIdentifiers[].userIdentifierSource", "FIRST_PARTY", "no"),
         FieldRule(f"{_CLICK}.userIdentifiers[].hashedEmail", "SHA-256 hex", "an identifier", "email"),
         FieldRule(f"{_CLICK}.userIdentifiers[].hashedPhoneNumber", "SHA-256 hex", "an identifier", "phone"),
-        FieldRule(f"{_CHANGE}.conversionAction", "resource name", "yes", None, "type WEBPAGE"),
+        FieldRule(f"{_CHANGE}.conversionAction", "resource name", "yes", None, "type WEBPAGE", names_event=True),
         FieldRule(f"{_CHANGE}.adjustmentType", "ENHANCEMENT", "yes"),
         FieldRule(f"{_CHANGE}.orderId", "text", "yes", "conversion_id", "byte for byte the tag's; or event_id"),
         FieldRule(f"{_CHANGE}.adjustmentDateTime", "time with offset", "no", None, "setting"),

@@ -26,7 +26,18 @@ from capi_lab.platforms.google.settings import (
     VALIDATE_ONLY,
 )
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
-from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule, DedupRule, Keep, MergeRule
+from capi_lab.platforms.rules import (
+    Assumption,
+    AttributionWindow,
+    ClickIdRule,
+    ConsentRule,
+    Dated,
+    DedupRule,
+    Keep,
+    MatchBuckets,
+    MergeRule,
+    ReportRule,
+)
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel
@@ -98,7 +109,14 @@ _DATA_MANAGER = Route(
         FieldRule(f"{_TO}.operatingAccount.accountId", "10 digits as text", "yes", None, "owns the conversion action"),
         FieldRule(f"{_TO}.loginAccount.accountType", "GOOGLE_ADS", "through a manager"),
         FieldRule(f"{_TO}.loginAccount.accountId", "10 digits as text", "through a manager"),
-        FieldRule(f"{_TO}.productDestinationId", "number as text", "yes", None, "conversion action; no resource name"),
+        FieldRule(
+            f"{_TO}.productDestinationId",
+            "number as text",
+            "yes",
+            None,
+            "conversion action; no resource name",
+            names_event=True,
+        ),
         FieldRule("encoding", "HEX", "with user data"),
         FieldRule("validateOnly", "true", "no", None, "setting"),
         FieldRule(
@@ -315,6 +333,11 @@ SPEC = PlatformSpec(
         missing_is_denied_in=CONSENT_COUNTRIES,
     ),
     windows=(AttributionWindow("click", timedelta(days=30), (), "1 to 90 days, by conversion action"),),
+    reports=ReportRule(
+        MappingProxyType({"received": Dated.RECEIPT, "accepted": Dated.RECEIPT, "attributed": Dated.CLICK}),
+        buckets=MatchBuckets(((0, 19), (20, 30), *((low, low + 9) for low in range(31, 92, 10))), least=100),
+        models=Assumption(value=True, question="Which share of the conversions column is modelled?"),
+    ),
     routes=(_DATA_MANAGER, ADS_API),
     pixel=PIXEL,
     sources={
@@ -348,6 +371,13 @@ SPEC = PlatformSpec(
         ),
         "windows": Source(_CLIENT, _BUILT, Confidence.HIGH),
         "windows.end_inside": Source(_CLIENT, _BUILT, Confidence.ASSUMED, "not said: assumed inside"),
+        "reports": Source(
+            _CLIENT,
+            _BUILT,
+            Confidence.ASSUMED,
+            "upload summaries; the ranges are those of customer lists, which stand in for events: of these no match is "
+            "told; days of attributed ones are of the click (support.google.com/google-ads/answer/2375435)",
+        ),
         "action_sources": ACTION_SOURCES_PAGE,
     },
 )

@@ -26,7 +26,16 @@ from capi_lab.platforms.needs import (
     any_of,
 )
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
-from capi_lab.platforms.rules import Assumption, AttributionWindow, ClickIdRule, ConsentRule, DedupRule, Keep
+from capi_lab.platforms.rules import (
+    Assumption,
+    AttributionWindow,
+    ClickIdRule,
+    ConsentRule,
+    Dated,
+    DedupRule,
+    Keep,
+    ReportRule,
+)
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Ineligible
@@ -103,7 +112,7 @@ _CAPI = Route(
     needs=_NEEDS,
     time=TimeFormat.MILLISECONDS,
     fields=(
-        FieldRule("elements[].conversion", "URN of the rule", "yes", None, "setting conversion_id"),
+        FieldRule("elements[].conversion", "URN of the rule", "yes", None, "setting conversion_id", names_event=True),
         FieldRule("elements[].conversionHappenedAt", "epoch milliseconds", "yes", "event_time"),
         FieldRule("elements[].conversionValue.currencyCode", "ISO 4217", "with amount", "currency"),
         FieldRule("elements[].conversionValue.amount", "decimal as text", "with currencyCode", "value"),
@@ -116,6 +125,10 @@ _CAPI = Route(
             "with idType",
             None,
             "email hashed; li_fat_id byte for byte; client_ip public IPv4 in clear",
+        ),
+        *(
+            FieldRule(f"elements[].user.userIds[idType={kind}].idValue", "the same", "no", column)
+            for kind, column in ID_TYPES.items()
         ),
         FieldRule("elements[].user.userInfo.hashedFirstName", "SHA-256 hex", "with last name", "first_name"),
         FieldRule("elements[].user.userInfo.hashedLastName", "SHA-256 hex", "with first name", "last_name"),
@@ -244,6 +257,10 @@ SPEC = PlatformSpec(
             "of the rule; 365 for five of its types only",
         ),
     ),
+    reports=ReportRule(
+        MappingProxyType({"attributed": Dated.EVENT}),
+        models=Assumption(value=False, question="Do LinkedIn's reports hold modelled conversions?"),
+    ),
     routes=(_CAPI,),
     pixel=PIXEL,
     sources={
@@ -261,6 +278,13 @@ SPEC = PlatformSpec(
         "consent": Source(_SCHEMA, date(2026, 3, 1), Confidence.HIGH),
         "windows": Source(
             _SCHEMA, date(2026, 3, 1), Confidence.HIGH, f"an event may be 90 days old, its click 90 days older ({_FAQ})"
+        ),
+        "reports": Source(
+            _API,
+            date(2026, 8, 25),
+            Confidence.ASSUMED,
+            "adAnalytics counts attributed ones by day; no match is told; that the day is the conversion's, and that "
+            "nothing is modelled, are ours",
         ),
         "windows.end_inside": Source(_SCHEMA, date(2026, 3, 1), Confidence.ASSUMED, "not said: assumed inside"),
     },

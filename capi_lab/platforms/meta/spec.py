@@ -38,8 +38,10 @@ from capi_lab.platforms.rules import (
     BrowserPreference,
     ClickIdRule,
     ConsentRule,
+    Dated,
     DedupRule,
     FallbackRule,
+    ReportRule,
     Wrapped,
 )
 from capi_lab.platforms.spec import PlatformSpec, match_keys
@@ -348,6 +350,11 @@ SPEC = PlatformSpec(
         AttributionWindow("view", timedelta(days=1)),
         AttributionWindow("engagement", timedelta(days=1), (), "engage-through, since March 2026"),
     ),
+    reports=ReportRule(
+        MappingProxyType({"received": Dated.RECEIPT, "attributed": Dated.CLICK}),
+        by_click_id=("received",),
+        models=Assumption(value=True, question="Do Meta's results hold modelled conversions?"),
+    ),
     routes=(_CAPI,),
     pixel=PIXEL,
     sources={
@@ -382,6 +389,13 @@ SPEC = PlatformSpec(
             date(2026, 11, 20),
             Confidence.ASSUMED,
             "not said: assumed inside",
+        ),
+        "reports": Source(
+            "https://developers.facebook.com/docs/marketing-api/reference/ads-insights",
+            date(2026, 11, 20),
+            Confidence.ASSUMED,
+            "dataset quality tells events and the share with fbc, insights attributed ones; that these stand on the "
+            "day of the click, and modelling, are ours",
         ),
         "too_broad": Source(f"{_DOCS}/best-practices", _READ, Confidence.HIGH, "since v13"),
         "action_sources": Source(_EVENT_PAGE, _READ, Confidence.HIGH),

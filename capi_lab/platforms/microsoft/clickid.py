@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["PATTERN", "click_id", "click_ids"]
+__all__ = ["CORE", "PATTERN", "click_id", "click_ids"]
 
 PATTERN = (
     r"(?:_uet)?"
@@ -13,6 +13,11 @@ PATTERN = (
     r"(?:-0|-1N?)?"
 )
 """A whole ``msclkid``: 32 hex digits or a dashed GUID, with the tag's ``_uet`` before it or its ``-1N`` behind."""
+
+CORE = (
+    r"^(?:_uet)?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})(?:-0|-1N?)?$"
+)
+"""Its groups, joined and in lower case, are the 32 digits, whatever the spelling."""
 
 _WHOLE = re.compile(PATTERN, re.ASCII)
 

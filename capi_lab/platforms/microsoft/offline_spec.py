@@ -84,7 +84,7 @@ OFFLINE = Route(
     needs=_NEEDS,
     time=TimeFormat.ISO_UTC,
     fields=(
-        FieldRule(f"{_ROW}.ConversionName", "text", "yes", None, "setting: the goal's name"),
+        FieldRule(f"{_ROW}.ConversionName", "text", "yes", None, "setting: the goal's name", names_event=True),
         FieldRule(f"{_ROW}.ConversionTime", "UTC time", "yes", "event_time", "part of the dedup key"),
         FieldRule(f"{_ROW}.MicrosoftClickId", "32 hex digits", "unless a hash", "msclkid"),
         FieldRule(f"{_ROW}.HashedEmailAddress", "SHA-256 hex", "no", "email", "for goals with enhanced conversions"),

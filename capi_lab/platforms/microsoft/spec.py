@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from capi_lab.platforms.microsoft.clickid import PATTERN
+from capi_lab.platforms.microsoft.clickid import CORE, PATTERN
 from capi_lab.platforms.microsoft.offline_spec import OFFLINE
 from capi_lab.platforms.microsoft.pixel import PIXEL
 from capi_lab.platforms.microsoft.uet_spec import UET, USER_FIELDS
-from capi_lab.platforms.rules import AttributionWindow, ClickIdRule, ConsentRule
+from capi_lab.platforms.rules import Assumption, AttributionWindow, ClickIdRule, ConsentRule, Dated, ReportRule
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.sources import Confidence, Source
 
@@ -36,13 +36,19 @@ SPEC = PlatformSpec(
     # There are no standard events: the account's own goals say which action counts.
     event_names={name: name for name in _EVENTS},
     match_keys=match_keys("microsoft", {**USER_FIELDS, "email": "HashedEmailAddress", "phone": "HashedPhoneNumber"}),
-    click_ids=(ClickIdRule("msclkid", cookie="_uetmsclkid", life=timedelta(days=90), pattern=PATTERN, strict=True),),
+    click_ids=(
+        ClickIdRule("msclkid", cookie="_uetmsclkid", life=timedelta(days=90), pattern=PATTERN, strict=True, core=CORE),
+    ),
     consent=ConsentRule(
         fields=MappingProxyType({"consent_ad_user_data": "adStorageConsent"}),
         words=MappingProxyType({"granted": "G", "denied": "D"}),
         missing="granted (UET); offline conversions have no consent field",
     ),
     windows=(AttributionWindow("click", timedelta(days=30), (), "a goal can have 1 minute to 90 days"),),
+    reports=ReportRule(
+        MappingProxyType({"received": Dated.RECEIPT, "matched": Dated.RECEIPT, "attributed": Dated.CLICK}),
+        models=Assumption(value=False, question="Do Microsoft's reports hold modelled conversions?"),
+    ),
     routes=(OFFLINE, UET),
     pixel=PIXEL,
     sources={
@@ -71,6 +77,13 @@ SPEC = PlatformSpec(
             _READ,
             Confidence.HIGH,
             "1 to 129,600 minutes, 43,200 by default; the same for tag goals",
+        ),
+        "reports": Source(
+            "https://learn.microsoft.com/en-us/advertising/campaign-management-service/"
+            "offlineconversionunattributedreason?view=bingads-13",
+            _READ,
+            Confidence.ASSUMED,
+            "successes and unattributed ones by goal and day of upload; others are dated by click; modelling is ours",
         ),
         "windows.end_inside": Source(
             "https://learn.microsoft.com/en-us/advertising/campaign-management-service/"

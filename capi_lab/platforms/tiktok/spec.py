@@ -30,12 +30,15 @@ from capi_lab.platforms.needs import (
 )
 from capi_lab.platforms.route import Auth, AuthStyle, BadRow, FieldRule, Limits, Route, Setting, TimeFormat
 from capi_lab.platforms.rules import (
+    Assumption,
     AttributionWindow,
     ClickIdRule,
     ConsentRule,
+    Dated,
     DedupRule,
     FallbackRule,
     MergeRule,
+    ReportRule,
 )
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.platforms.tiktok.codes import CODES
@@ -165,7 +168,13 @@ _EVENTS_API = Route(
             r"web|offline",
             default="web",
         ),
-        Setting("test_event_code", "shows events under Test Events only", r"[A-Za-z0-9_\-]{4,40}", required=False),
+        Setting(
+            "test_event_code",
+            "shows events under Test Events only",
+            r"[A-Za-z0-9_\-]{4,40}",
+            required=False,
+            counts=False,
+        ),
     ),
     limits=Limits(
         batch_rows=1000,
@@ -353,6 +362,10 @@ SPEC = PlatformSpec(
         AttributionWindow("view", timedelta(days=1), (timedelta(days=7),), "or off"),
         AttributionWindow("engagement", timedelta(days=1), (timedelta(days=7),), "6 seconds watched; default assumed"),
     ),
+    reports=ReportRule(
+        MappingProxyType({"received": Dated.RECEIPT, "attributed": Dated.CLICK}),
+        models=Assumption(value=True, question="Do TikTok's reports hold modelled conversions?"),
+    ),
     routes=(_EVENTS_API,),
     pixel=PIXEL,
     sources={
@@ -378,6 +391,12 @@ SPEC = PlatformSpec(
             "through a handbook quoting /adgroup/create/; fixed once the ad group is made",
         ),
         "windows.end_inside": Source(_DEDUP_DOC, date(2026, 9, 14), Confidence.ASSUMED, "not said: assumed inside"),
+        "reports": Source(
+            "https://business-api.tiktok.com/portal/docs",
+            _READ,
+            Confidence.ASSUMED,
+            "pixel/event/stats counts events; the day of attributed ones and modelling are ours",
+        ),
         "currencies": Source(_ENDPOINT, _READ, Confidence.HIGH),
         "action_sources": Source(
             _ENDPOINT, _READ, Confidence.ASSUMED, "four event sources are documented; which of our words fit is ours"
