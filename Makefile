@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint docs lock bench bench-small fuzz conformance spark data clean
+.PHONY: help demo test thorough lab lint docs lock bench bench-small fuzz conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -22,6 +22,9 @@ demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where th
 
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+thorough: $(STAMP)  ## the suite with every case it cuts for time (tests/depth.py)
+	CAPI_LAB_THOROUGH=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks

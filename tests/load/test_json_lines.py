@@ -19,6 +19,7 @@ from capi_lab.load import gather as gathering
 from capi_lab.load.files import Part
 from capi_lab.load.json_columns import NotPlainError
 from capi_lab.load.snowplow import ENRICHED_FIELDS
+from tests.depth import THOROUGH
 from tests.load.corruption import assert_damage_is_told, damaged, lines_with_text
 
 _TEXT = st.sampled_from(
@@ -76,7 +77,7 @@ def _lines(objects: list[dict]) -> bytes:
     return "".join(json.dumps(one) + "\n" for one in objects).encode()
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50 if THOROUGH else 20, suppress_health_check=list(HealthCheck))
 @given(
     events=st.lists(_EVENT, min_size=1, max_size=6), odd=st.lists(_ODD_EVENT, max_size=1), ends=st.sampled_from("\n\r")
 )
