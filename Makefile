@@ -38,7 +38,7 @@ lint: $(STAMP)  ## ruff and strict mypy
 VENDORS := $(VENV)-conformance
 $(VENDORS)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENDORS)
-	$(VENDORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,conformance]'
+	$(VENDORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,conformance,sandbox]'
 	@touch $@
 
 conformance: $(VENDORS)/.installed  ## our bodies and digests against the vendors' own classes

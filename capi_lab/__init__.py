@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "PLATFORMS": "capi_lab.platforms",
     "Reconciled": "capi_lab.reconcile",
+    "Sandbox": "capi_lab.sandbox",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
     "answer": "capi_lab.simulate",
@@ -58,6 +59,7 @@ _HOMES = {
 __all__ = [
     "PLATFORMS",
     "Reconciled",
+    "Sandbox",
     "Waterfall",
     "World",
     "__version__",
@@ -118,6 +120,7 @@ if TYPE_CHECKING:
         reconcile,
         touches,
     )
+    from capi_lab.sandbox import Sandbox
     from capi_lab.simulate import World, answer, faults, inject, observe
 
 

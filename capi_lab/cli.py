@@ -100,6 +100,30 @@ def check(
     raise typer.Exit(worst)
 
 
+@app.command()
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
+    seed: Annotated[int, typer.Option(help="Of credentials and faults.")] = 0,
+    faults: Annotated[
+        str, typer.Option(help="What goes wrong, separated by commas: kind, kind:share or kind:share:most.")
+    ] = "",
+) -> None:
+    """Run a local server that answers like the five platforms, until interrupted."""
+    import threading
+
+    from capi_lab.sandbox import Sandbox
+
+    try:
+        with Sandbox(seed=seed, faults=[one for one in faults.split(",") if one], port=port) as box:
+            typer.echo(f"Listening on {box.url()} for all platforms. Credentials that are good here:")
+            for name, value in box.credentials().items():
+                typer.echo(f"export {name}={value}")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+
+
 def main() -> None:
     """Run the command line; our own errors are printed as one line, exit code 2."""
     from capi_lab.errors import CapiLabError

@@ -31,6 +31,7 @@ __all__ = [
     "Outcome",
     "OwnId",
     "PairCause",
+    "ServerFault",
     "Setup",
     "Step",
     "Storage",
@@ -260,6 +261,25 @@ class MatchedBy(StrEnum):
     PHONE = "phone"
     COOKIE = "cookie"
     IP = "ip"
+
+
+class ServerFault(StrEnum):
+    """What a sandbox's server does wrong on purpose."""
+
+    THROTTLED = "throttled"
+    THROTTLED_SILENTLY = "throttled_silently"
+    SERVER_ERROR = "server_error"
+    TIMEOUT_BEFORE = "timeout_before"
+    TIMEOUT_AFTER = "timeout_after"
+    RESET_BEFORE = "reset_before"
+    RESET_AFTER = "reset_after"
+    TRUNCATED_REPLY = "truncated_reply"
+    HTML_REPLY = "html_reply"
+    SLOW_REPLY = "slow_reply"
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a word, no secret
+    ONE_BAD_ROW = "one_bad_row"
+    MANY_BAD_ROWS = "many_bad_rows"
+    ALREADY_EXISTS = "already_exists"
 
 
 class Delivery(StrEnum):

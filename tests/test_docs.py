@@ -98,6 +98,7 @@ def test_glossary_explains_every_word() -> None:
         words.Storage,
         words.Stratum,
         words.MatchedBy,
+        words.ServerFault,
     ):
         for word in enum:
             assert f"`{word}`" in page or f"| {word} |" in page, word

@@ -10,6 +10,7 @@ from capi_lab.identity import KEY_RULES, NORMALISERS
 from capi_lab.platforms.pixel import PixelRule
 from capi_lab.platforms.route import Route
 from capi_lab.platforms.rules import Assumption, DedupRule, ReportRule, Wrapped
+from capi_lab.platforms.server import Server
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.sources import Source
 
@@ -203,6 +204,8 @@ def _route(route: Route, *, default: bool) -> Iterator[str]:
         ),
     )
     yield ""
+    yield from _server(route.server)
+    yield ""
     yield "**Answers**"
     yield ""
     yield from _table(
@@ -211,6 +214,27 @@ def _route(route: Route, *, default: bool) -> Iterator[str]:
     )
     yield ""
     yield from _sourced(route.sources, *sorted(route.sources))
+
+
+def _server(server: Server) -> Iterator[str]:
+    yield "**Refusals**: what the server says, and to which needs"
+    yield ""
+    said: dict[str, list[str]] = {}
+    for why, code in [*server.refusals.items(), *server.needs.items()]:
+        said.setdefault(code, []).append(str(why))
+    yield from _table(
+        ("code", "HTTP status", "to"),
+        ((f"`{code}`", server.status(code), ", ".join(whys)) for code, whys in said.items()),
+    )
+    yield ""
+    for rule, reason in server.late.items():
+        yield f"- {rule} is told afterwards: `{reason}`"
+    for header, name in server.headers.items():
+        yield f"- header `{header}`: `{name}`"
+    if server.versions:
+        yield f"- versions served: {', '.join(f'`{one}`' for one in server.versions)}"
+    if server.version_months:
+        yield f"- a version is served for {server.version_months} months"
 
 
 def _dedup(rule: DedupRule) -> Iterator[str]:

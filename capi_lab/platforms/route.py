@@ -15,6 +15,7 @@ from types import MappingProxyType
 from capi_lab.errors import UnknownNameError
 from capi_lab.platforms.needs import Need
 from capi_lab.platforms.rules import Assumption, DedupRule
+from capi_lab.platforms.server import Server
 from capi_lab.sources import Source
 
 __all__ = [
@@ -235,6 +236,8 @@ class Route:
     resend : bool or Assumption
         Does a resend with the same key count once? True only where documented.
     dedup : DedupRule
+    server : Server
+        What the other side does with a request.
     hosts : tuple of str
         The live hosts; everything else is a sandbox.
     sources : mapping
@@ -255,6 +258,7 @@ class Route:
     bad_row: BadRow
     resend: bool | Assumption
     dedup: DedupRule
+    server: Server
     hosts: tuple[str, ...]
     sources: Mapping[str, Source]
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.google.codes import ADS_API as CODES
 from capi_lab.platforms.google.needs import FULL_ADDRESS, HAS_CLICK, SHARED, unless
+from capi_lab.platforms.google.server import ADS_SERVER, METHODS
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
     CLICK_ID_POLICY,
@@ -51,9 +52,6 @@ _DOCS = "https://developers.google.com/google-ads/api"
 _CLIENT = "https://github.com/googleads/google-ads-python"
 _READ = date(2026, 11, 23)
 _BUILT = date(2026, 10, 15)
-
-METHODS = MappingProxyType({"click": "uploadClickConversions", "enhancement": "uploadConversionAdjustments"})
-"""Setting ``operation`` to the method at the end of the URL."""
 
 ENVIRONMENTS = MappingProxyType({"web": "WEB", "app": "APP"})
 """Our ``action_source`` to ``conversionEnvironment``; there are no other words, and it may be left out."""
@@ -233,6 +231,7 @@ ADS_API = Route(
         instead=("event_name", "gclid", "event_time"),
         channels=(Channel.CAPI,),
     ),
+    server=ADS_SERVER,
     hosts=("googleads.googleapis.com",),
     sources={
         "url": Source(f"{_DOCS}/reference/rpc/v26", _READ, Confidence.HIGH),
@@ -301,6 +300,9 @@ ADS_API = Route(
         ),
         "codes": Source(_CLIENT, _BUILT, Confidence.HIGH, "enums of v26; what to retry is partly our reading"),
         "bad_row": Source(f"{_DOCS}/docs/best-practices/partial-failures", _READ, Confidence.HIGH),
+        "server": Source(
+            _CLIENT, _BUILT, Confidence.HIGH, "enums of v26; which reason a fault gets is partly our reading"
+        ),
         "resend": Source(_CLIENT, _BUILT, Confidence.HIGH, "ORDER_ID_ALREADY_IN_USE, CLICK_CONVERSION_ALREADY_EXISTS"),
         "dedup.key": Source(
             _CLIENT,

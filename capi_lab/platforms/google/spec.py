@@ -13,6 +13,7 @@ from capi_lab.platforms.google.ads_spec import ADS_API
 from capi_lab.platforms.google.codes import DATA_MANAGER
 from capi_lab.platforms.google.needs import CONSENT_COUNTRIES, DATA_MANAGER_NEEDS
 from capi_lab.platforms.google.pixel import PIXEL
+from capi_lab.platforms.google.server import DATA_MANAGER_SERVER
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
     ACTION_SOURCES_PAGE,
@@ -163,6 +164,7 @@ _DATA_MANAGER = Route(
         ),
         instead=("event_name", "gclid", "event_time"),
     ),
+    server=DATA_MANAGER_SERVER,
     hosts=("datamanager.googleapis.com",),
     sources={
         "url": Source(
@@ -244,6 +246,12 @@ _DATA_MANAGER = Route(
         ),
         "bad_row": Source(
             f"{_DOCS}/devguides/concepts/understand-errors", _READ, Confidence.HIGH, "one bad event refuses all"
+        ),
+        "server": Source(
+            f"{_DOCS}/devguides/concepts/understand-errors",
+            _READ,
+            Confidence.HIGH,
+            "which reason a fault gets, and which are told only later, is partly our reading",
         ),
         "resend": Source(f"{_EVENTS}/conversion-adjustments", _READ, Confidence.HIGH, "same id: an adjustment"),
         "dedup.key": Source(

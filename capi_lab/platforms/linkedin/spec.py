@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.linkedin.codes import CODES
 from capi_lab.platforms.linkedin.pixel import PIXEL
+from capi_lab.platforms.linkedin.server import SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     ChosenSince,
@@ -152,6 +153,7 @@ _CAPI = Route(
         ),
         keep=Keep.PIXEL,
     ),
+    server=SERVER,
     hosts=("api.linkedin.com",),
     sources={
         "url": Source(_API, date(2026, 8, 25), Confidence.HIGH, "batches as in LinkedIn's own client and collection"),
@@ -190,6 +192,12 @@ _CAPI = Route(
             "recorded replies and a public measurement log; waiting times are ours",
         ),
         "bad_row": Source(_API, date(2026, 8, 25), Confidence.MEDIUM, "three senders agree; the pages do not say it"),
+        "server": Source(
+            _API,
+            date(2026, 8, 25),
+            Confidence.MEDIUM,
+            "a public measurement log and recorded replies; which status too many events get is assumed",
+        ),
         "resend": Source(_DEDUP, _SHEET, Confidence.ASSUMED, "server and server is not described"),
         "dedup.key": Source(
             _DEDUP,

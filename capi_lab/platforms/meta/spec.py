@@ -11,6 +11,7 @@ from types import MappingProxyType
 from capi_lab.identity.rules import KEY_RULES
 from capi_lab.platforms.meta.codes import CODES
 from capi_lab.platforms.meta.pixel import PIXEL
+from capi_lab.platforms.meta.server import SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     WEB,
@@ -217,6 +218,7 @@ _CAPI = Route(
         prefer=BrowserPreference(channel=Channel.PIXEL, within=timedelta(minutes=5)),
         fallback=FallbackRule(keys=("external_id", "fbp"), first=Channel.PIXEL),
     ),
+    server=SERVER,
     hosts=("graph.facebook.com",),
     sources={
         "url": Source(f"{_DOCS}/using-the-api", _READ, Confidence.HIGH),
@@ -264,6 +266,16 @@ _CAPI = Route(
             "throttling codes high, the rest through a sender's recorded replies",
         ),
         "bad_row": Source(f"{_DOCS}/using-the-api", _READ, Confidence.HIGH, "one bad event rejects the whole request"),
+        "server": Source(
+            "https://github.com/rudderlabs/rudder-transformer",
+            _READ,
+            Confidence.MEDIUM,
+            "a sender's recorded replies; which HTTP status a code comes with is not reliable; unknown keys: a user's "
+            "report; that a future time and a version off the list get code 100 is assumed",
+        ),
+        "server.other_fields": Source(
+            "https://github.com/facebook/facebook-python-business-sdk", date(2026, 11, 4), Confidence.HIGH
+        ),
         "resend": Source(_DEDUP_PAGE, _READ, Confidence.ASSUMED, "server and server is not described"),
         "dedup.key": Source(_DEDUP_PAGE, _READ, Confidence.HIGH),
         "dedup.window": Source(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from capi_lab.platforms.microsoft.codes import OFFLINE_CODES
+from capi_lab.platforms.microsoft.server import OFFLINE_SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     AfterClick,
@@ -102,6 +103,7 @@ OFFLINE = Route(
         missing_matches=("msclkid", "email", "phone"),
         channels=(Channel.CAPI,),
     ),
+    server=OFFLINE_SERVER,
     hosts=("campaign.api.bingads.microsoft.com",),
     sources={
         "url": Source(_APPLY, _READ, Confidence.HIGH, "REST only: SOAP is withdrawn on 2027-01-31"),
@@ -143,6 +145,18 @@ OFFLINE = Route(
             _READ,
             Confidence.HIGH,
             "by Index; but a body that cannot be read fails whole (a user's report)",
+        ),
+        "server": Source(
+            f"{_DOCS}/guides/operation-error-codes?view=bingads-13",
+            _READ,
+            Confidence.HIGH,
+            "that unknown fields are ignored is assumed; a body that cannot be read fails whole (a user's report)",
+        ),
+        "server.statuses": Source(
+            f"{_DOCS}/guides/handle-service-errors-exceptions?view=bingads-13",
+            _READ,
+            Confidence.MEDIUM,
+            "the SDK maps 400, 401, 403 and 500 to faults; which code has which is ours",
         ),
         "resend": Source(_REPORT, _READ, Confidence.HIGH, "the first upload wins, if the time is written the same"),
         "dedup.key": Source(_REPORT, _READ, Confidence.HIGH, "DuplicateConversionKey; event_name stands for the goal"),

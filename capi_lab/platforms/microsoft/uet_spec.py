@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.microsoft.codes import UET_CODES
+from capi_lab.platforms.microsoft.server import UET_SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
     Currency,
@@ -139,6 +140,7 @@ UET = Route(
         same_channel=True,
         blind_to_case=("event_name",),
     ),
+    server=UET_SERVER,
     hosts=("capi.uet.microsoft.com",),
     sources={
         "url": Source(_GUIDE, _READ, Confidence.HIGH),
@@ -166,6 +168,9 @@ UET = Route(
         ),
         "details_listed": Source(_GUIDE, _READ, Confidence.HIGH, "the first ten errors and warnings"),
         "bad_row": Source(_GUIDE, _READ, Confidence.HIGH, "continueOnValidationError, which is false by default"),
+        "server": Source(
+            _GUIDE, _READ, Confidence.MEDIUM, "no full list of codes; that unknown fields are ignored is assumed"
+        ),
         "resend": Source(
             _GUIDE, _READ, Confidence.HIGH, "an event with the same eventId counts once; see dedup.window"
         ),

@@ -43,6 +43,7 @@ from capi_lab.platforms.rules import (
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.platforms.tiktok.codes import CODES
 from capi_lab.platforms.tiktok.pixel import PIXEL
+from capi_lab.platforms.tiktok.server import SERVER
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel, Ineligible
 
@@ -246,6 +247,7 @@ _EVENTS_API = Route(
         ),
         fallback=FallbackRule(keys=("ttp",), first=Channel.PIXEL, window=timedelta(minutes=5), needs_no_id=True),
     ),
+    server=SERVER,
     hosts=("business-api.tiktok.com",),
     sources={
         "url": Source(_ENDPOINT, _READ, Confidence.HIGH, "Events API 2.0 lives under path version v1.3"),
@@ -303,6 +305,13 @@ _EVENTS_API = Route(
             _READ,
             Confidence.MEDIUM,
             "the batch fails, the message names the first bad index",
+        ),
+        "server": Source(
+            _ENDPOINT,
+            _READ,
+            Confidence.MEDIUM,
+            "refusals with HTTP 200: through senders' recorded replies; that a stale or future time gets 40002 is "
+            "assumed, as is that unknown fields are ignored",
         ),
         "resend": Source(_DEDUP_HELP, _READ, Confidence.HIGH, "two server events with one id count once for 48 h"),
         "dedup.key": Source(_ENDPOINT, _READ, Confidence.HIGH, "and event_source_id, which is one per request"),

@@ -1,0 +1,245 @@
+"""The sandbox as its users see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from capi_lab.errors import InputError
+from capi_lab.platforms import PLATFORMS, platform
+from capi_lab.sandbox.app import Line
+from capi_lab.sandbox.counting import Mark
+from capi_lab.sandbox.doors import DOORS, Door
+from capi_lab.sandbox.kept import Kept, KeptRequest
+from capi_lab.sandbox.serving import Serving
+from capi_lab.sandbox.switches import Fault, Switches, read_faults
+from capi_lab.sandbox.tokens import Tokens
+from capi_lab.words import ServerFault
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Sandbox"]
+
+
+class Sandbox:
+    """A server on a loopback port that answers like the five platforms, as far as their specs know them.
+
+    One port serves every route, since their paths differ. It checks credentials, versions, form, limits, ages and
+    needs, answers in each platform's words, keeps what it was sent and counts it by each platform's dedup rule.
+
+    Parameters
+    ----------
+    seed : int
+        Of tokens and fault switches.
+    faults : iterable of Fault or str
+        What goes wrong on purpose: `Fault`, or ``kind``, ``kind:share``, ``kind:share:most``. Kinds are the words of
+        `capi_lab.words.ServerFault`.
+    world : World, optional
+        Whom the platforms know; asked by `matched` and `attributed`.
+    now : datetime, optional
+        Where the sandbox's clock stands until `advance`; None for the real one. It decides what is too old.
+    port : int
+        0 takes a free one.
+    patience : float
+        Seconds for which a request that is to time out is held before its connection is cut.
+    slowness : float
+        Seconds by which a slow reply is late.
+    max_bytes : int
+        Longer bodies are refused with HTTP 413. No platform publishes such a limit; this one is ours.
+
+    Examples
+    --------
+    >>> with Sandbox(seed=1) as box:
+    ...     box.counted("meta")
+    0
+
+    Notes
+    -----
+    Bodies lie in an unnamed temporary file until the sandbox ends; nothing is logged.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        faults: Iterable[Fault | str] = (),
+        world: Any = None,
+        *,
+        now: datetime | None = None,
+        port: int = 0,
+        patience: float = 60.0,
+        slowness: float = 0.2,
+        max_bytes: int = 64_000_000,
+    ) -> None:
+        if now is not None and now.tzinfo is None:
+            raise InputError("now= has no zone: give an aware datetime, e.g. datetime.now(UTC)")
+        self._still = None if now is None else now.timestamp()
+        self._ahead = 0.0
+        self._world = world
+        self._port = port
+        routes = {(name, route.name): route for name, one in PLATFORMS.items() for route in one.spec.routes}
+        self._tokens = Tokens(seed, routes.values())
+        self._switches = Switches(read_faults(faults), seed)
+        self._kept = Kept()
+        self._doors: dict[tuple[str, str], Door] = {
+            key: DOORS[key](PLATFORMS[key[0]].spec, route, self._tokens, self._kept, self._switches)
+            for key, route in routes.items()
+        }
+        self._line = Line(
+            list(self._doors.values()),
+            self._switches,
+            self._clock,
+            patience=patience,
+            slowness=slowness,
+            max_bytes=max_bytes,
+        )
+        self._serving: Serving | None = None
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Sandbox:
+        """Start to serve; returns the sandbox itself."""
+        if self._serving is None:
+            self._serving = Serving(self._line, self._port)
+            self._serving.start()
+        return self
+
+    def stop(self) -> None:
+        """End the server and forget what was sent."""
+        if self._serving is not None:
+            self._serving.stop()
+            self._serving = None
+        self._kept.close()
+
+    def _clock(self) -> float:
+        return (time.time() if self._still is None else self._still) + self._ahead
+
+    def advance(self, by: timedelta) -> None:
+        """Put the sandbox's clock forward: tokens expire, dedup windows end, events grow old."""
+        if by < timedelta(0):
+            raise InputError("time does not go back")
+        self._ahead += by.total_seconds()
+
+    # -- what a sender needs ---------------------------------------------------------------------------------
+
+    def url(self, platform: str | None = None) -> str:
+        """Return where the sandbox listens, such as ``http://127.0.0.1:40123``: the same for every platform.
+
+        Parameters
+        ----------
+        platform : str, optional
+            Checked, so that a slip shows at once.
+        """
+        if platform is not None:
+            _known(platform)
+        if self._serving is None:
+            raise InputError("the sandbox does not run: use it in a with statement, or start() it")
+        return self._serving.url
+
+    def credentials(self, platform: str | None = None) -> dict[str, str]:
+        """Return the environment variables a sender reads, with credentials that are good here and nowhere else.
+
+        Parameters
+        ----------
+        platform : str, optional
+            Only those of one platform.
+        """
+        wanted = PLATFORMS if platform is None else [_known(platform)]
+        found: dict[str, str] = {}
+        for name in wanted:
+            for route in PLATFORMS[name].spec.routes:
+                found |= self._tokens.environment(route)
+        return found
+
+    def fail_next(self, kind: ServerFault | str, platform: str | None = None, route: str | None = None) -> None:
+        """Let the next request meet a fault, besides those that are drawn.
+
+        Parameters
+        ----------
+        kind : ServerFault or str
+        platform, route : str, optional
+            Only a request for them; without ``route``, the platform's default one.
+        """
+        name = None
+        if platform is not None:
+            name = f"{platform}/{PLATFORMS[_known(platform)].spec.route(route).name}"
+        self._switches.order(Fault(ServerFault(kind)).kind, name)
+
+    # -- what became of it -----------------------------------------------------------------------------------
+
+    def counted(self, platform: str, route: str | None = None) -> int:
+        """Return how many conversions the platform counts, after its own dedup.
+
+        Parameters
+        ----------
+        platform : str
+        route : str, optional
+            Only those of one way in.
+        """
+        with self._line.lock:
+            return sum(door.counting.counted for door in self._of(platform, route))
+
+    def received(self, platform: str, route: str | None = None) -> pd.DataFrame:
+        """Return every row that reached the platform's books, in the order they came.
+
+        Parameters
+        ----------
+        platform : str
+        route : str, optional
+
+        Returns
+        -------
+        DataFrame
+            ``route``, ``request_id``, ``row`` (position in the request), ``received_time``, ``accepted`` (bool),
+            ``code`` (why not, or what was said of it), ``counted`` (bool: it stands for a conversion), and what the
+            body says, under our columns' names: ``event_time`` in UTC, digests as they came.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        with self._line.lock:
+            for request in self._kept.of(_known(platform), route):
+                rows += self._rows(request)
+        frame = pd.DataFrame(rows)
+        for column in ("event_time", "received_time"):
+            if column in frame:
+                frame[column] = pd.to_datetime(frame[column] * 1e6, unit="us", utc=True).dt.as_unit("us")
+        return frame
+
+    def _rows(self, request: KeptRequest) -> Iterable[dict[str, Any]]:
+        door = self._doors[request.platform, request.route]
+        for at, row in enumerate(self._kept.body(request)[request.rows]):
+            mark = request.marks[at]
+            account = request.accounts[0 if len(request.accounts) == 1 else at]
+            yield {
+                "route": request.route,
+                "request_id": request.request_id,
+                "row": at,
+                "received_time": request.at,
+                "accepted": mark != Mark.REFUSED,
+                "code": request.codes.get(at),
+                "counted": mark == Mark.TAKEN and door.counting.counts(self._kept.row_id(request, at), account),
+                **door.columns(row, request.rows)[0],
+            }
+
+    def _of(self, platform: str, route: str | None) -> list[Door]:
+        name = _known(platform)
+        if route is not None:
+            PLATFORMS[name].spec.route(route)
+        return [door for key, door in self._doors.items() if key[0] == name and route in (None, key[1])]
+
+
+def _known(name: str) -> str:
+    """Check a platform's name."""
+    return platform(name).spec.name
