@@ -27,10 +27,10 @@ class Injected(NamedTuple):
     conversions, events : DataFrame
         Contract tables; rows of real origin are now ``semi-synthetic``.
     faults : DataFrame
-        One row per conversion a fault hit: ``fault`` (its class), ``cause`` (the `PairCause` it is), ``conversion_id``,
-        ``row_ids`` (of the events changed or added, comma-separated; missing where the conversion was only drawn in,
-        as the one whose id another took), ``other_conversion_id`` (of a fault between two: the other one). No log shows
-        this.
+        One row per conversion a fault hit: ``fault`` (its class), ``cause`` (the word for what it is, see `Fault`),
+        ``conversion_id``, ``row_ids`` (of the events changed, added or taken out, comma-separated; missing where the
+        conversion was only drawn in, as the one whose id another took, or only the ledger changed),
+        ``other_conversion_id`` (of a fault between two: the other one). No log shows this.
     """
 
     conversions: pd.DataFrame
@@ -57,9 +57,9 @@ def inject(
     Parameters
     ----------
     conversions, events : DataFrame
-        Contract tables, of any origin. Only conversions both channels report are hit.
+        Contract tables, of any origin. Conversions nobody reports are not hit; most faults want both channels.
     faults : sequence of Fault
-        From `capi_lab.faults`; a kind may be given several times.
+        From `capi_lab.faults`; a kind may be given several times. What one takes out, the next ones do not find.
     rng : numpy Generator
         Same state, same tables. Each fault draws from a stream of its own, per conversion: adding one, changing a
         rate or the order of the rows leaves the draws of the others as they were, and a higher rate hits the same
@@ -88,7 +88,9 @@ def inject(
         kind = type(fault).__name__
         kinds[kind] = kinds.get(kind, 0) + 1
         own = np.random.default_rng([base, zlib.crc32(kind.encode()), kinds[kind]])
-        chosen = (own.random(log.n) < fault.rate) & fault.fits(log)
+        chosen = fault.choose(log, own) & fault.fits(log)
+        if fault.pairs_only:
+            chosen &= log.pairs
         if disjoint:
             chosen &= ~taken
         partner = fault.partner(log)
@@ -108,7 +110,8 @@ def inject(
         found.append(row)
     empty = pd.DataFrame({name: pd.Series(dtype="str") for name in _FAULTS})
     table = pd.concat([empty, *found], ignore_index=True).astype("str")
-    return Injected(_no_longer_real(ledger), checked(EVENTS, _no_longer_real(log.events)), table)
+    ledger = checked(CONVERSIONS, _no_longer_real(log.conversions))
+    return Injected(ledger, checked(EVENTS, _no_longer_real(log.remaining)), table)
 
 
 def _no_longer_real(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """A log laid out for changing: which rows report which conversion, whatever the order of the rows.
 
-Pairs (conversions both channels report) are numbered by their id, so that a draw per pair does not depend on where a
-row stands in the file.
+The conversions that are reported are numbered by their id, so that a draw for each does not depend on where a row
+stands in the file. Those both channels report are pairs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 
 class Log:
-    """The events of one log and the pairs among them.
+    """The events of one log, and the conversions they report.
 
     Parameters
     ----------
@@ -34,13 +34,14 @@ class Log:
     """
 
     def __init__(self, conversions: pd.DataFrame, events: pd.DataFrame) -> None:
-        self._ledger = conversions.set_index("conversion_id").sort_index()
+        self.conversions = conversions
         self.events = events.reset_index(drop=True)
         reported = _conversion_of(conversions, self.events)
-        pixel = self.events["channel"].to_numpy() == str(Channel.PIXEL)
-        both = set(reported[pixel].dropna()) & set(reported[~pixel].dropna())
-        self.ids = np.array(sorted(both), dtype=object)
+        self.ids = np.array(sorted(reported.dropna().unique()), dtype=object)
         self.n = len(self.ids)
+        self._rows = conversions.reset_index(drop=True).reset_index().set_index("conversion_id")["index"]
+        self._rows = self._rows.loc[list(self.ids)].to_numpy(dtype=np.int64)
+        self._gone = np.zeros(len(self.events), dtype=bool)
         place = pd.Series(np.arange(self.n), index=self.ids)
         self._pair = reported.map(place).fillna(-1).to_numpy(dtype=np.int64)
 
@@ -70,9 +71,42 @@ class Log:
         """Say whether these rows say when they were received."""
         return self.has("received_time") and bool(self.get("received_time", rows).notna().all())
 
+    def reported_by(self, channel: str | None) -> Flags:
+        """Say of every conversion whether a channel (None: any) reports it."""
+        rows = self._of(channel) & (self._pair >= 0)
+        return np.asarray(np.bincount(self._pair[rows], minlength=self.n)[: self.n] > 0, dtype=bool)
+
+    @property
+    def pairs(self) -> Flags:
+        """Which conversions both channels report."""
+        return self.reported_by(Channel.PIXEL) & self.reported_by(Channel.CAPI)
+
+    @property
+    def remaining(self) -> pd.DataFrame:
+        """The events that were not taken out."""
+        return self.events[~self._gone].reset_index(drop=True)
+
+    def ledger(self, name: str) -> pd.Series:
+        """Return a ledger column, one value a conversion; all missing where the ledger lacks it."""
+        if name not in self.conversions:
+            return pd.Series(None, index=range(self.n), dtype="str")
+        return self.conversions[name].iloc[self._rows].reset_index(drop=True)
+
+    def ledger_has(self, name: str) -> bool:
+        """Say whether the ledger has the column."""
+        return name in self.conversions.columns
+
+    def place_in_time(self, counted: Flags) -> Any:
+        """Return each counted conversion's place in the order of the ledger's time, from 0; NaN for the others."""
+        order = np.lexsort((self.ids.astype(str), self.ledger("event_time").astype("int64")))
+        order = order[counted[order]]
+        places = np.full(self.n, np.nan)
+        places[order] = np.arange(len(order))
+        return places
+
     def every(self, channel: str | None, good: Flags) -> Flags:
-        """Say of every pair whether all its rows of a channel (None: of both) are good."""
-        bad = ~good & self._of(channel) & (self._pair >= 0)
+        """Say of every conversion whether all its rows of a channel (None: of both) are good."""
+        bad = ~np.asarray(good, dtype=bool) & self._of(channel) & (self._pair >= 0)
         return np.asarray(np.bincount(self._pair[bad], minlength=self.n)[: self.n] == 0, dtype=bool)
 
     def rows(self, chosen: Flags, channel: str | None) -> Rows:
@@ -86,7 +120,7 @@ class Log:
         return np.sort(first.index.to_numpy(dtype=np.int64))
 
     def per_row(self, values: Any) -> Any:
-        """Spread a value per pair over the rows; rows of no pair get the first one's and are never chosen."""
+        """Spread a value per conversion over the rows; rows of none get the first one's and are never chosen."""
         return np.asarray(values)[np.maximum(self._pair, 0)] if self.n else np.zeros(len(self._pair), dtype=bool)
 
     def server_id(self, name: str) -> Any:
@@ -101,7 +135,7 @@ class Log:
         ends = {}
         for channel, end in ((Channel.PIXEL, "max"), (Channel.CAPI, "min")):
             rows = np.flatnonzero(self._of(channel) & (self._pair >= 0))
-            ends[channel] = clock.iloc[rows].groupby(self._pair[rows]).agg(end)
+            ends[channel] = clock.iloc[rows].groupby(self._pair[rows]).agg(end).reindex(range(self.n))
         return np.asarray(ends[Channel.PIXEL] <= ends[Channel.CAPI], dtype=bool)
 
     def common(self, name: str) -> Any:
@@ -125,7 +159,8 @@ class Log:
     @cached_property
     def before(self) -> tuple[Rows, Any]:
         """Per pair the one before it, by the ledger's time, of the same event name (-1: none), and seconds between."""
-        ledger = self._ledger.loc[list(self.ids), ["event_name", "event_time"]].assign(pair=np.arange(self.n))
+        columns = {name: self.ledger(name) for name in ("event_name", "event_time")}
+        ledger = pd.DataFrame(columns | {"pair": np.arange(self.n)})[self.pairs]
         ledger = ledger.sort_values(["event_name", "event_time", "pair"])
         by_name = ledger.groupby("event_name", sort=False)
         earlier = by_name["pair"].shift(1).fillna(-1).astype("int64").to_numpy()
@@ -144,8 +179,8 @@ class Log:
 
     def _of(self, channel: str | None) -> Flags:
         if channel is None:
-            return np.ones(len(self.events), dtype=bool)
-        return np.asarray(self.events["channel"] == str(channel), dtype=bool)
+            return ~self._gone
+        return np.asarray(~self._gone & (self.events["channel"] == str(channel)), dtype=bool)
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -154,6 +189,23 @@ class Log:
         column = self.column(name).copy()
         column.iloc[rows] = values
         self.events = self.events.assign(**{name: column})
+
+    def put_ledger(self, name: str, chosen: Flags, values: Any) -> None:
+        """Write values, one a chosen conversion, or what a function makes of the old ones, into the ledger."""
+        rows = self._rows[chosen]
+        if name in self.conversions:
+            column = self.conversions[name].copy()
+        else:
+            kind = "object" if isinstance(values, bool) else "str"
+            column = pd.Series(None, index=self.conversions.index, dtype=kind)
+        new = values(column.iloc[rows]) if callable(values) else values
+        column.iloc[rows] = new.array if isinstance(new, pd.Series) else new
+        self.conversions = self.conversions.assign(**{name: column})
+
+    def drop(self, rows: Rows) -> Rows:
+        """Take rows out: nothing finds them any more; return them."""
+        self._gone[rows] = True
+        return rows
 
     def move(self, name: str, rows: Rows, seconds: Any) -> None:
         """Move times of some rows; a missing time stays missing."""
@@ -178,6 +230,7 @@ class Log:
         start = len(self.events)
         self.events = pd.concat([self.events, copies], ignore_index=True)
         self._pair = np.concatenate([self._pair, self._pair[rows]])
+        self._gone = np.concatenate([self._gone, np.zeros(len(rows), dtype=bool)])
         return np.arange(start, start + len(rows))
 
 

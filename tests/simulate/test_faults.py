@@ -12,7 +12,7 @@ import pytest
 import capi_lab as cl
 from capi_lab import faults
 from capi_lab.errors import InputError
-from capi_lab.words import PairCause
+from capi_lab.words import GapCause, PairCause
 
 
 @cache
@@ -21,7 +21,15 @@ def log() -> tuple[pd.DataFrame, pd.DataFrame]:
     orders = cl.load.sample("cdnow").conversions.sort_values("event_time").iloc[30_000:30_400]
     orders = orders.drop(columns=["event_id", "consent_ad_user_data"])
     seen = cl.observe(orders, cl.World.lossless(), rng=np.random.default_rng(2))
-    return seen.conversions, seen.events
+    # What a server knows of them; half the addresses hashed already.
+    known = pd.DataFrame({"conversion_id": sorted(seen.conversions["conversion_id"])})
+    known["email"] = [f"Person{i}@Example.com" if i % 2 else f"{i:064x}" for i in range(len(known))]
+    known["gclid"] = [f"Gclid-{i:024d}Xy" for i in range(len(known))]
+    known["fbc"] = [f"fb.1.1700000000000.IwAR{i:020d}Ab" for i in range(len(known))]
+    events = seen.events.merge(known, on="conversion_id", how="left")
+    server = events["channel"] == "capi"
+    events = events.assign(**{name: events[name].where(server) for name in ("email", "gclid", "fbc")})
+    return seen.conversions.merge(known, on="conversion_id", how="left"), events
 
 
 def inject(*some: faults.Fault, seed: int = 1, disjoint: bool = False) -> cl.simulate.Injected:
@@ -36,30 +44,40 @@ EVERY = [getattr(faults, name)(0.1) for name in faults.__all__ if name != "Fault
 
 
 def test_there_is_a_fault_for_every_cause() -> None:
-    """No cause of a pair goes untested; each fault says in its docstring which one it is."""
-    assert {fault.cause for fault in EVERY} == set(PairCause)
+    """No cause of a pair or of a gap goes untested; each fault says in its docstring which one it is."""
+    assert {fault.cause for fault in EVERY} >= set(PairCause) | set(GapCause)
     assert all(f"``{fault.cause}``" in (type(fault).__doc__ or "") for fault in EVERY)
+
+
+LOSSES = {
+    "BlockPixel", "FailScript", "FailServer", "HidePixel", "LeavePage", "LoseEveryNth", "LoseSilently", "MarkTestOrder",
+    "Outage", "RefuseConsent", "ReloadPage", "ResendReport",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", EVERY, ids=lambda fault: type(fault).__name__)
 def test_what_changed_is_what_is_listed(fault) -> None:
-    """The listed rows differ from before, no other row does; a tenth of the orders is hit; rows are only added."""
+    """The listed rows differ from before, or are gone, no other row does or is; a tenth of the orders is hit."""
     hit = inject(fault)
     before, after = log()[1].set_index("row_id"), hit.events.set_index("row_id")
     listed = {row for rows in hit.faults["row_ids"].dropna() for row in rows.split(",")}
     common = before.index.intersection(after.index)
-    assert len(common) == len(before)
     columns = [name for name in before.columns if name != "origin"]
     new = after.loc[common, columns]
-    same = (new == before[columns]) | (new.isna() & before[columns].isna())
-    changed = set(same.index[~same.all(axis=1)]) | (set(after.index) - set(before.index))
+    old = before.loc[common, columns]
+    same = (new == old) | (new.isna() & old.isna())
+    changed = set(same.index[~same.all(axis=1)]) | (set(after.index) ^ set(before.index))
+    extra = [name for name in after.columns if name not in before.columns and name != "origin"]
+    changed |= set(after.index[after[extra].notna().any(axis=1)])
     assert changed == listed
-    hits = hit.faults.dropna(subset="row_ids")
+    ledger_only = isinstance(fault, faults.WithdrawConsent)
+    hits = hit.faults if ledger_only else hit.faults.dropna(subset="row_ids")
     assert 20 <= len(hits) <= 60
     assert set(hit.faults["cause"]) == {str(fault.cause)}
     assert set(hit.events["origin"]) == {"semi-synthetic"}
-    by_order = after["conversion_id"].str.lstrip("#")
-    if fault.cause is not PairCause.ID_REUSED:
+    by_order = pd.concat([after, before])["conversion_id"].str.lstrip("#")
+    by_order = by_order[~by_order.index.duplicated()]
+    if fault.cause is not PairCause.ID_REUSED and not ledger_only:
         assert hits["conversion_id"].tolist() == [by_order[rows.split(",")[0]] for rows in hits["row_ids"]]
 
 
@@ -92,6 +110,84 @@ def test_an_id_is_lost_only_where_the_order_of_arrival_is_right() -> None:
     assert 0 < len(in_order) < len(times)
 
 
+def test_every_nth_and_an_outage_take_what_they_say() -> None:
+    """Every tenth order by time loses its server report; an outage takes orders that follow each other."""
+    order = log()[0].sort_values(["event_time", "conversion_id"])["conversion_id"].tolist()
+    nth = hit_by(inject(faults.LoseEveryNth(0.1)), "LoseEveryNth")
+    assert nth == set(order[9::10])
+    out = sorted(order.index(one) for one in hit_by(inject(faults.Outage(0.2)), "Outage"))
+    assert len(out) == 80
+    gaps = [b - a for a, b in zip(out, [*out[1:], out[0] + 400], strict=True)]
+    assert sorted(gaps)[-1] == 321
+    assert set(gaps) == {1, 321}
+
+
+def test_what_is_lost_is_lost_for_the_faults_that_follow() -> None:
+    """A report that was taken out is neither changed nor resent, and its order is no pair any more."""
+    hit = inject(faults.FailServer(1.0), faults.ChangeValue(1.0), faults.ResendReport(1.0), faults.ReloadPage(1.0))
+    assert set(hit.faults["fault"]) == {"FailServer", "ReloadPage"}
+    assert (hit.events["channel"] == "pixel").all()
+    assert len(hit.events) == 800
+
+
+def test_what_a_server_reads_from_the_ledger_is_wrong_there_too() -> None:
+    """Cut ids, second hashes and a braid beside a gclid stand in the ledger; only the orders hit are touched."""
+    before = log()[0].set_index("conversion_id")
+    for fault, column in (
+        (faults.TruncateClickId(0.2), "fbc"),
+        (faults.LowerCaseClickId(0.2, column="gclid"), "gclid"),
+        (faults.HashTwice(0.2), "email"),
+        (faults.HashNothing(0.2), "email"),
+    ):
+        hit = inject(fault)
+        after = hit.conversions.set_index("conversion_id")
+        events = hit.events[hit.events["channel"] == "capi"].set_index("conversion_id")
+        assert (events[column] == after[column].loc[events.index]).all()
+        touched = set(after.index[after[column] != before[column].loc[after.index]])
+        assert touched == set(hit.faults["conversion_id"])
+    both = inject(faults.SendBraidBesideGclid(0.2)).conversions.dropna(subset="wbraid")
+    assert both["gclid"].notna().all()
+    assert cl.identity.inspect_hashes(
+        inject(faults.HashTwice(1.0)).conversions["email"],
+        pd.Series(log()[0]["email"].to_numpy()).where(lambda text: text.str.contains("@")),
+        key="email", platform="meta",
+    ).set_index("verdict")["k"]["double_hashed"] == 200  # fmt: skip
+
+
+def test_consent_withdrawn_and_tests_are_told_by_the_ledger() -> None:
+    """Who refused is silent in both channels, who withdrew is still reported; neither may be sent."""
+    refused, withdrew = inject(faults.RefuseConsent(0.3)), inject(faults.WithdrawConsent(0.3))
+    for hit, reported in ((refused, 0), (withdrew, 2)):
+        denied = set(hit.conversions.loc[hit.conversions["consent_ad_user_data"] == "denied", "conversion_id"])
+        assert denied == set(hit.faults["conversion_id"])
+        assert hit.events["conversion_id"].isin(denied).sum() == reported * len(denied)
+    tests = inject(faults.MarkTestOrder(0.3))
+    marked = tests.conversions["test_order"].fillna(False).astype(bool)
+    assert set(tests.conversions.loc[marked, "conversion_id"]) == set(tests.faults["conversion_id"])
+
+
+def test_local_time_without_a_zone_is_an_hour_off_in_summer_only() -> None:
+    """Winter's offset all year: right in winter, one hour late in summer; read as UTC, two; the double hour, one."""
+    days = pd.to_datetime(["2026-01-15 10:00", "2026-07-15 10:00", "2026-10-25 00:30", "2026-10-25 01:30"], utc=True)
+    events = pd.DataFrame(
+        {
+            "row_id": list("abcd"),
+            "channel": "capi",
+            "event_name": "Purchase",
+            "event_time": days.as_unit("us"),
+            "conversion_id": list("1234"),
+        }
+    )
+    orders = events[["conversion_id", "event_name", "event_time"]]
+    for read_as, hours in (("standard", [0, 1, 1, 0]), ("utc", [1, 2, 2, 1]), ("first", [0, 0, 0, -1])):
+        hit = cl.inject(orders, events, [faults.NaiveTime(1.0, read_as=read_as)], rng=np.random.default_rng(1))
+        off = (hit.events["event_time"] - events["event_time"]) / pd.Timedelta(hours=1)
+        assert off.tolist() == hours, read_as
+        assert len(hit.faults) == sum(one != 0 for one in hours)
+    with pytest.raises(InputError, match="read_as"):
+        faults.NaiveTime(0.1, read_as="guess")
+
+
 def test_disjoint_faults_share_no_conversion() -> None:
     """Not even the one whose id another took."""
     hit = inject(*EVERY, *EVERY, disjoint=True)
@@ -122,12 +218,15 @@ def test_what_a_log_does_not_hold_cannot_break() -> None:
     conversions, events = log()
     bare = events[["row_id", "channel", "event_name", "event_time", "conversion_id"]]
     hit = cl.inject(conversions, bare, EVERY, rng=np.random.default_rng(1))
-    assert set(hit.faults["fault"]) == {"RenameEvent", "SendLate", "SkewClock"}
-    assert set(hit.events.columns) == {*bare.columns, "origin"}
+    need_nothing = {"RenameEvent", "SendLate", "SkewClock", "NaiveTime", "LeaveTestCode", "WithdrawConsent"}
+    assert set(hit.faults["fault"]) == need_nothing | {name for name in faults.__all__ if name in LOSSES}
+    assert set(hit.events.columns) == {*bare.columns, "origin", "test_event_code"}
     nothing = cl.inject(conversions, events.iloc[:0], EVERY, rng=np.random.default_rng(1))
     assert len(nothing.events) == len(nothing.faults) == 0
-    one_channel = cl.inject(conversions, events[events["channel"] == "pixel"], EVERY, rng=np.random.default_rng(1))
-    assert one_channel.faults.empty
+    pixel = events[events["channel"] == "pixel"]
+    one_channel = cl.inject(conversions, pixel, EVERY, rng=np.random.default_rng(1))
+    browsers = {"BlockPixel", "HidePixel", "LeavePage", "FailScript", "LoseSilently", "RefuseConsent", "ReloadPage"}
+    assert set(one_channel.faults["fault"]) == browsers
 
 
 def test_events_are_found_by_event_id_too() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from capi_lab.errors import InputError
 from capi_lab.simulate.log import Flags, Log, Rows
-from capi_lab.words import PairCause
 
 __all__ = ["Fault", "random_ids"]
 
@@ -24,6 +23,14 @@ class Fault(ABC):
     rate : float
         In [0, 1].
 
+    Attributes
+    ----------
+    cause : str
+        What it is in the words of whoever finds it: a `PairCause`, `GapCause`, `HashVerdict`, `ClockFault`,
+        `Ineligible` or `DropReason`.
+    pairs_only : bool
+        It hits only conversions both channels report.
+
     Raises
     ------
     InputError
@@ -31,7 +38,8 @@ class Fault(ABC):
     """
 
     rate: float
-    cause: ClassVar[PairCause]
+    cause: ClassVar[str]
+    pairs_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
@@ -39,11 +47,15 @@ class Fault(ABC):
 
     @abstractmethod
     def fits(self, log: Log) -> Flags:
-        """Say of every pair whether the fault can hit it."""
+        """Say of every conversion whether the fault can hit it; one that is not a pair only if not ``pairs_only``."""
 
     @abstractmethod
     def hit(self, log: Log, chosen: Flags, rng: np.random.Generator) -> Rows:
-        """Change the log where ``chosen``; return the rows touched."""
+        """Change the log where ``chosen``; return the rows touched, added or taken out."""
+
+    def choose(self, log: Log, rng: np.random.Generator) -> Flags:
+        """Say of every conversion whether it is hit, if the fault can hit it."""
+        return np.asarray(rng.random(log.n) < self.rate, dtype=bool)
 
     def partner(self, log: Log) -> Rows | None:
         """Say of every pair which other one is drawn in, without being changed, if the pair is hit; None for none."""

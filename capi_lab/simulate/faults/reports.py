@@ -9,11 +9,21 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from capi_lab.errors import InputError
 from capi_lab.simulate.faults.fault import Fault, random_ids
 from capi_lab.simulate.log import Flags, Log, Rows
-from capi_lab.words import Channel, PairCause
+from capi_lab.words import Channel, ClockFault, PairCause
 
-__all__ = ["ChangeCurrency", "ChangeValue", "RenameEvent", "SendLate", "ServerBeforePixel", "SkewClock"]
+__all__ = [
+    "AddShipping",
+    "ChangeCurrency",
+    "ChangeValue",
+    "NaiveTime",
+    "RenameEvent",
+    "SendLate",
+    "ServerBeforePixel",
+    "SkewClock",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,57 @@ class SkewClock(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class NaiveTime(Fault):
+    """One channel writes local time without a zone, and whoever reads it forgets daylight saving. Cause ``dst_step``.
+
+    Parameters
+    ----------
+    rate : float
+    channel : str
+        ``pixel`` or ``capi``.
+    tz : str
+        The zone of the clock.
+    read_as : str
+        ``standard``: with the zone's winter offset, an hour off all summer; ``first``: right, but the hour that is
+        double in autumn is always the first one; ``utc``: as if it were UTC, off by the whole offset.
+    """
+
+    channel: str = Channel.CAPI
+    tz: str = "Europe/Berlin"
+    read_as: str = "standard"
+    cause: ClassVar[str] = ClockFault.DST_STEP
+    pairs_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.read_as not in ("standard", "first", "utc"):
+            raise InputError("read_as of NaiveTime must be standard, first or utc")
+        Fault.__post_init__(self)
+
+    def fits(self, log: Log) -> Flags:
+        """Conversions any of whose reports of the channel is read as another time."""
+        off = (self._seconds(log.column("event_time")) != 0).to_numpy(dtype=bool)
+        return log.reported_by(self.channel) & ~log.every(self.channel, ~off)
+
+    def hit(self, log: Log, chosen: Flags, rng: np.random.Generator) -> Rows:
+        """Move the times."""
+        rows = log.rows(chosen, self.channel)
+        seconds = self._seconds(log.get("event_time", rows)).to_numpy(dtype=float)
+        log.move("event_time", rows, seconds)
+        return np.asarray(rows[seconds != 0])
+
+    def _seconds(self, times: pd.Series) -> pd.Series:
+        wall = times.dt.tz_convert(self.tz).dt.tz_localize(None)
+        if self.read_as == "first":
+            read = wall.dt.tz_localize(self.tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
+        else:
+            year = times.min().year if len(times) else 2000
+            ends = [pd.Timestamp(year, month, 1, tz=self.tz).utcoffset() for month in (1, 7)]
+            winter = min(one for one in ends if one is not None) if self.read_as == "standard" else timedelta(0)
+            read = (wall - winter).dt.tz_localize("UTC")
+        return (read - times).dt.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeValue(Fault):
     """One channel reports another amount, with tax or without. Cause ``value_differs``.
 
@@ -171,6 +232,34 @@ class ChangeValue(Fault):
         """Multiply."""
         rows = log.rows(chosen, self.channel)
         log.put("value", rows, (log.get("value", rows) * self.factor).round(2))
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class AddShipping(Fault):
+    """One channel reports the amount with shipping. Cause ``value_differs``.
+
+    Parameters
+    ----------
+    rate : float
+    channel : str
+        ``pixel`` or ``capi``.
+    fee : float
+        In the order's currency.
+    """
+
+    channel: str = Channel.PIXEL
+    fee: float = 4.90
+    cause: ClassVar[PairCause] = PairCause.VALUE_DIFFERS
+
+    def fits(self, log: Log) -> Flags:
+        """Pairs whose reports of the channel carry an amount."""
+        return log.every(self.channel, log.there("value"))
+
+    def hit(self, log: Log, chosen: Flags, rng: np.random.Generator) -> Rows:
+        """Add the fee."""
+        rows = log.rows(chosen, self.channel)
+        log.put("value", rows, (log.get("value", rows) + self.fee).round(2))
         return rows
 
 
