@@ -49,6 +49,7 @@ _HOMES = {
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "reconcile": "capi_lab.reconcile",
+    "report": "capi_lab.report",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
     "touches": "capi_lab.reconcile",
@@ -90,6 +91,7 @@ __all__ = [
     "platforms",
     "plots",
     "reconcile",
+    "report",
     "suppress_small",
     "tables",
     "touches",
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
         reconcile,
         touches,
     )
+    from capi_lab.report import report
     from capi_lab.sandbox import Sandbox
     from capi_lab.simulate import World, answer, faults, inject, observe
 
@@ -138,7 +141,7 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
 
-_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile"})
+_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report"})
 sys.modules[__name__].__class__ = _Package
 
 

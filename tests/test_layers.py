@@ -31,6 +31,7 @@ LAYERS = {
     "plots": 8,
     "simulate": 8,
     "sandbox": 9,
+    "report": 10,
     "lab": 10,
     "cli": 11,
 }
@@ -54,6 +55,7 @@ FENCES = {
     "phonenumbers": {"identity"},
     "ua_parser": {"identity"},
     "nbclient": {"lab"},
+    "jinja2": {"report"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,247 @@
+"""Bring together what the other rooms measured, suppress what is small, and say first what matters."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from capi_lab import plots
+from capi_lab.engine import to_frame
+from capi_lab.errors import InputError
+from capi_lab.measure import coverage, pair_causes, suppress_small, waterfall
+from capi_lab.platforms import platform
+from capi_lab.reconcile import Reconciled, clock_findings
+from capi_lab.report.page import Finding, Report, Section
+from capi_lab.words import Outcome, Setup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from capi_lab.engine import TableLike
+
+__all__ = ["report"]
+
+_DOUBLE_IS_MUCH = 0.01  # of pairs; below it, a handful of late events explains it
+_DEFINITIONS = {
+    "coverage": "conversions a setup reports ÷ conversions in the ledger. It says nothing about matching.",
+    "incremental": "conversions pixel and server together report and the pixel does not ÷ conversions in the ledger",
+    "pair": "a conversion both channels report",
+    "double-counted": "a conversion the platform would count twice: its rule does not see that two events are one",
+    "accepted, matched, attributed": "the API took the row; the platform tied it to an account or click; it credited "
+    "it to a click inside its window. Three different things.",
+    "interval": "95 % unless said otherwise, robust to customers who buy more than once where the ledger names them",
+}
+
+
+def report(
+    rec: Reconciled,
+    *,
+    now: datetime,
+    by: Sequence[str] = (),
+    receipts: TableLike | None = None,
+    reports: TableLike | None = None,
+    marks: TableLike | None = None,
+    more: Sequence[Section] = (),
+    notes: Mapping[str, str] | None = None,
+    min_cell: int = 10,
+    level: float = 0.95,
+    title: str | None = None,
+) -> Report:
+    """Make a report of one reconciled log: findings on top, then coverage, dedup, what became of each conversion.
+
+    Parameters
+    ----------
+    rec : Reconciled
+    now : datetime
+        When it is made, with its zone.
+    by : sequence of str
+        Columns of the ledger to break coverage down by, one section part each. Columns it lacks are refused.
+    receipts, reports, marks : optional
+        As for `capi_lab.waterfall`.
+    more : sequence of Section
+        Further parts, e.g. of match rates or of a what-if; they stand before the definitions.
+    notes : mapping, optional
+        What is known of the data, by source: a loader's report, say. Text of a `LoadReport` names counts only.
+    min_cell : int
+        Cells of fewer conversions are suppressed everywhere.
+    level : float
+        Of the intervals.
+    title : str, optional
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        ``now`` has no zone, or ``min_cell`` is negative.
+    UnknownNameError
+        The ledger lacks a column of ``by``.
+    """
+    if now.tzinfo is None:
+        raise InputError("now has no zone: give datetime.now(UTC)")
+    if min_cell < 0:
+        raise InputError("min_cell counts conversions: 0 or more")
+    findings: list[Finding] = []
+    sections = [
+        _coverage(rec, by, level, min_cell, findings),
+        _dedup(rec, level, min_cell, findings),
+        _clocks(rec, findings),
+        _fates(rec, receipts, reports, marks, level, min_cell, findings),
+        *more,
+        Section("definitions", "What the words mean", notes=tuple(f"{a}: {b}" for a, b in _DEFINITIONS.items())),
+    ]
+    if notes:
+        sections.append(
+            Section("data", "What is known of the data", notes=tuple(f"{a}: {b}" for a, b in notes.items()))
+        )
+    findings.sort(key=lambda one: not one.alert)
+    return Report(
+        title or f"What {platform(rec.platform).spec.title} gets to see",
+        now,
+        _origin(rec),
+        tuple(findings),
+        tuple(one for one in sections if one is not None),
+    )
+
+
+def _origin(rec: Reconciled) -> tuple[str, ...]:
+    ledger = rec.conversion_table
+    if "origin" not in ledger.columns:
+        return ()
+    found = to_frame(ledger.select("origin").distinct())["origin"]
+    return tuple(sorted(found.dropna()))
+
+
+def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, findings: list[Finding]) -> Section:
+    whole = suppress_small(coverage(rec, level=level), min_cell)
+    at = whole.set_index("setup")
+    tables, pictures = {"All conversions": whole}, {}
+    if whole["value"].notna().any():
+        pictures["Coverage by setup"] = _picture(plots.plot_coverage, whole)
+    pixel, both, more = (at.loc[str(setup)] for setup in (Setup.PIXEL, Setup.BOTH, Setup.INCREMENTAL))
+    if pd.notna(pixel["value"]):
+        findings.append(
+            Finding(
+                f"The pixel reports {_share(pixel)} of {pixel['n']:,.0f} conversions; with the server {_share(both)} "
+                f"are reported. The server adds {_share(more)}.",
+                alert=False,
+                where="coverage",
+            )
+        )
+    for name in by:
+        table = suppress_small(coverage(rec, by=name, level=level), min_cell)
+        tables[f"By {name}"] = table
+        if table["value"].notna().any():
+            pictures[f"Coverage by {name}"] = _picture(partial(plots.plot_coverage, title=f"Coverage by {name}"), table)
+        findings.extend(_worse(table, name, both))
+    text = "A conversion is seen if an event of the channel is linked to it, whether or not the platform counts it."
+    hidden = sum(int(table["suppressed"].sum()) for table in tables.values())
+    note = (f"{hidden} rows of groups under {min_cell} conversions are suppressed.",) if hidden else ()
+    return Section("coverage", "Which conversions are reported", text, tables, pictures, note)
+
+
+def _worse(table: pd.DataFrame, name: str, whole: pd.Series) -> list[Finding]:
+    """Name the group whose coverage is worst beyond what chance gives: its interval ends below the whole's."""
+    rows = table[(table["setup"] == str(Setup.BOTH)) & table["high"].notna()]
+    rows = rows[rows["high"] < whole["low"]].sort_values("value")
+    if rows.empty:
+        return []
+    worst = rows.iloc[0]
+    others = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return [
+        Finding(
+            f"{name} {worst[name] if pd.notna(worst[name]) else '(missing)'} is covered least: {_share(worst)} of "
+            f"{worst['n']:,.0f} conversions, against {whole['value']:.1%} of all{others}.",
+            alert=False,
+            where="coverage",
+        )
+    ]
+
+
+def _dedup(rec: Reconciled, level: float, min_cell: int, findings: list[Finding]) -> Section | None:
+    causes = pair_causes(rec, level)
+    if causes.empty:
+        return None
+    twice = causes[causes["outcome"] == str(Outcome.DOUBLE_COUNTED)]
+    k, n = int(twice["k"].sum()), int(causes["n"].iloc[0])
+    if 0 < k < min_cell:
+        findings.append(
+            Finding(f"Fewer than {min_cell} of {n:,} pairs would be counted twice.", alert=False, where="dedup")
+        )
+    elif k:
+        top = twice.iloc[0]
+        why = str(top["cause"] if pd.notna(top["cause"]) else "unknown").replace("_", " ")
+        findings.append(
+            Finding(
+                f"{k:,} of {n:,} pairs ({k / n:.1%}) would be counted twice; most often: {why}.",
+                alert=k / n > _DOUBLE_IS_MUCH,
+                where="dedup",
+            )
+        )
+    shown = suppress_small(causes, min_cell)
+    tables = {"Pairs by outcome and cause": shown}
+    pictures = {}
+    if shown[shown["cause"].notna()]["value"].notna().any():
+        pictures["What is wrong with the pairs"] = _picture(plots.plot_causes, shown)
+    return Section("dedup", "Would each conversion be counted once", tables=tables, pictures=pictures)
+
+
+def _clocks(rec: Reconciled, findings: list[Finding]) -> Section | None:
+    found = clock_findings(rec)
+    if not found.findings:
+        return None
+    for one in found.findings:
+        findings.append(
+            Finding(f"Clock of {one.clock} against {one.against}: {one.remedy}", alert=True, where="clocks")
+        )
+    table = found.table.assign(offset=found.table["offset"].astype("str"), before=found.table["before"].astype("str"))
+    return Section("clocks", "Clocks that disagree", tables={"Proposals, none of them applied": table})
+
+
+def _fates(
+    rec: Reconciled,
+    receipts: TableLike | None,
+    reports: TableLike | None,
+    marks: TableLike | None,
+    level: float,
+    min_cell: int,
+    findings: list[Finding],
+) -> Section:
+    wf = waterfall(rec, receipts, reports, marks=marks, level=level)
+    table = suppress_small(wf.table, min_cell)
+    if not table["suppressed"].any():  # the sentence has the numbers of single buckets
+        findings.append(Finding(wf.headline, alert=False, where="fates"))
+    broken = wf.conservation[~wf.conservation["holds"]]
+    if len(broken):
+        findings.append(
+            Finding(f"{len(broken)} laws of the waterfall do not hold: do not use it", alert=True, where="fates")
+        )
+    tables = {"Steps and buckets": table}
+    if len(wf.reported):
+        tables["What the platform reports (totals, not tied to conversions)"] = wf.reported
+    large = table[~table["suppressed"]]
+    pictures = {"From the ledger to the platform": _picture(plots.plot_waterfall, large)} if len(large) else {}
+    return Section("fates", "What became of each conversion", tables=tables, pictures=pictures, notes=wf.notes)
+
+
+def _share(row: pd.Series) -> str:
+    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+
+
+def _picture(draw: Callable[..., Axes], *tables: Any) -> bytes:
+    """Draw, keep the PNG, and leave no open figure behind."""
+    import matplotlib.pyplot as plt
+
+    figure = draw(*tables).get_figure(root=True)
+    assert figure is not None  # noqa: S101 - drawn axes have one
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    plt.close(figure)
+    return data.getvalue()
