@@ -6,14 +6,13 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from capi_lab.errors import InputError
 from capi_lab.platforms import PLATFORMS, platform
 from capi_lab.sandbox.app import Line
-from capi_lab.sandbox.counting import Mark
 from capi_lab.sandbox.doors import DOORS, Door
-from capi_lab.sandbox.kept import Kept, KeptRequest
+from capi_lab.sandbox.kept import Kept
 from capi_lab.sandbox.serving import Serving
 from capi_lab.sandbox.switches import Fault, Switches, read_faults
 from capi_lab.sandbox.tokens import Tokens
@@ -21,6 +20,9 @@ from capi_lab.words import ServerFault
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from capi_lab.simulate import World
+    from capi_lab.simulate.answer import Answer
 
 __all__ = ["Sandbox"]
 
@@ -34,12 +36,16 @@ class Sandbox:
     Parameters
     ----------
     seed : int
-        Of tokens and fault switches.
+        Of tokens, fault switches and what the platforms know of people.
     faults : iterable of Fault or str
         What goes wrong on purpose: `Fault`, or ``kind``, ``kind:share``, ``kind:share:most``. Kinds are the words of
         `capi_lab.words.ServerFault`.
     world : World, optional
-        Whom the platforms know; asked by `matched` and `attributed`.
+        Whom the platforms know; asked by `matched` and `attributed`. Default: `World` as it is.
+    clicks : DataFrame, optional
+        Contract ``clicks``: those the platforms saw.
+    conversions : DataFrame, optional
+        Contract ``conversions``: who is behind each; see `capi_lab.answer`.
     now : datetime, optional
         Where the sandbox's clock stands until `advance`; None for the real one. It decides what is too old.
     port : int
@@ -66,8 +72,10 @@ class Sandbox:
         self,
         seed: int = 0,
         faults: Iterable[Fault | str] = (),
-        world: Any = None,
+        world: World | None = None,
         *,
+        clicks: pd.DataFrame | None = None,
+        conversions: pd.DataFrame | None = None,
         now: datetime | None = None,
         port: int = 0,
         patience: float = 60.0,
@@ -79,6 +87,9 @@ class Sandbox:
         self._still = None if now is None else now.timestamp()
         self._ahead = 0.0
         self._world = world
+        self._seed = seed
+        self._clicks = clicks
+        self._conversions = conversions
         self._port = port
         routes = {(name, route.name): route for name, one in PLATFORMS.items() for route in one.spec.routes}
         self._tokens = Tokens(seed, routes.values())
@@ -203,35 +214,69 @@ class Sandbox:
         DataFrame
             ``route``, ``request_id``, ``row`` (position in the request), ``received_time``, ``accepted`` (bool),
             ``code`` (why not, or what was said of it), ``counted`` (bool: it stands for a conversion), and what the
-            body says, under our columns' names: ``event_time`` in UTC, digests as they came.
+            bodies say, as `capi_lab.platforms.received.read_requests` reads them.
         """
         import pandas as pd
 
-        rows: list[dict[str, Any]] = []
-        with self._line.lock:
-            for request in self._kept.of(_known(platform), route):
-                rows += self._rows(request)
-        frame = pd.DataFrame(rows)
-        for column in ("event_time", "received_time"):
-            if column in frame:
-                frame[column] = pd.to_datetime(frame[column] * 1e6, unit="us", utc=True).dt.as_unit("us")
-        return frame
+        from capi_lab.sandbox.books import table
 
-    def _rows(self, request: KeptRequest) -> Iterable[dict[str, Any]]:
-        door = self._doors[request.platform, request.route]
-        for at, row in enumerate(self._kept.body(request)[request.rows]):
-            mark = request.marks[at]
-            account = request.accounts[0 if len(request.accounts) == 1 else at]
-            yield {
-                "route": request.route,
-                "request_id": request.request_id,
-                "row": at,
-                "received_time": request.at,
-                "accepted": mark != Mark.REFUSED,
-                "code": request.codes.get(at),
-                "counted": mark == Mark.TAKEN and door.counting.counts(self._kept.row_id(request, at), account),
-                **door.columns(row, request.rows)[0],
-            }
+        with self._line.lock:
+            found = [
+                table(door, self._kept, list(self._kept.of(door.spec.name, door.route.name)))
+                for door in self._of(platform, route)
+            ]
+        found = [one for one in found if len(one)] or found[:1]
+        return pd.concat(found, ignore_index=True).drop(columns="row_id")
+
+    def answer(self, platform: str, route: str | None = None) -> Answer:
+        """Return what the platform knows of the conversions it counts of one route, and what it would report.
+
+        Parameters
+        ----------
+        platform : str
+        route : str, optional
+            Default: the platform's default route.
+        """
+        from capi_lab.sandbox.books import answered, table
+
+        door = self._doors[_known(platform), PLATFORMS[_known(platform)].spec.route(route).name]
+        with self._line.lock:
+            rows = table(door, self._kept, list(self._kept.of(door.spec.name, door.route.name)))
+        return answered(door, rows, self._world, self._seed, self._clicks, self._conversions)
+
+    def matched(self, platform: str, route: str | None = None) -> int:
+        """Return how many of the conversions it counts the platform ties to a click or an account.
+
+        Parameters
+        ----------
+        platform : str
+        route : str, optional
+            Only those of one way in.
+        """
+        return self._sum(platform, route, "matched")
+
+    def attributed(self, platform: str, route: str | None = None) -> int:
+        """Return how many of them lie inside the platform's window after a click.
+
+        Parameters
+        ----------
+        platform : str
+        route : str, optional
+            Only those of one way in.
+
+        Raises
+        ------
+        InputError
+            The sandbox was given no clicks, and what it is sent does not tell when they were.
+        """
+        if self._clicks is None:
+            raise InputError("nobody knows when the clicks were: give Sandbox(clicks=...)")
+        return self._sum(platform, route, "attributed")
+
+    def _sum(self, platform: str, route: str | None, column: str) -> int:
+        doors = [door for door in self._of(platform, route) if door.counting.counted]
+        rows = (self.answer(platform, door.route.name).rows for door in doors)
+        return sum(int(one[column].fillna(False).sum()) for one in rows)
 
     def _of(self, platform: str, route: str | None) -> list[Door]:
         name = _known(platform)

@@ -17,6 +17,9 @@ __all__ = ["Complaint", "Shape"]
 Check = Callable[[Any], bool]
 
 
+_PICKED = re.compile(r"(?P<list>.+)\[(?P<field>\w+)=(?P<word>\w+)\]\.(?P<name>\w+)")
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """Something a server has against a request or one of its rows.
@@ -51,6 +54,8 @@ class _Leaf:
 class _Node:
     children: dict[str, _Node | _Leaf] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
+    # Of a list: members whose field is this word hold one of our columns, as (field, word, name, column).
+    meant: list[tuple[str, str, str, str]] = field(default_factory=list)
     is_list: bool = False
     is_open: bool = False
 
@@ -76,6 +81,12 @@ class Shape:
 
     def _place(self, path: str, rule: FieldRule | None) -> None:
         node, parts = self._root, path.split(".")
+        if (picked := _PICKED.fullmatch(path)) is not None:
+            if rule is not None and rule.column is not None:
+                for name in picked["list"].replace("[]", "").split("."):
+                    node = self._inner(node, name)  # the list itself was named before
+                node.meant.append((picked["field"], picked["word"], picked["name"], rule.column))
+            return
         for at, part in enumerate(parts):
             name, is_list = part.removesuffix("[]"), part.endswith("[]")
             if name == "*":
@@ -89,11 +100,14 @@ class Shape:
                     holds = _anything if rule is None else _check(rule.type, words)
                     node.children[name] = _Leaf(path, holds, rule.column if rule else None, words)
                 return
-            found = node.children.get(name)
-            if not isinstance(found, _Node):
-                found = node.children[name] = _Node()
-            found.is_list |= is_list
-            node = found
+            node = self._inner(node, name)
+            node.is_list |= is_list
+
+    def _inner(self, node: _Node, name: str) -> _Node:
+        found = node.children.get(name)
+        if not isinstance(found, _Node):
+            found = node.children[name] = _Node()
+        return found
 
     def envelope(self, body: Mapping[str, Any], name: str) -> list[Complaint]:
         """Say what is wrong with a body apart from its rows, which are under ``name``."""
@@ -160,6 +174,9 @@ class Shape:
                 self._read(known, inner, f"{at}.{name}" if at else name, columns, faults)
             else:
                 faults.append(self._bad(f"{at}.{name}" if at else name))
+        for key, word, name, column in node.meant:
+            if value.get(key) == word and name in value:
+                columns[column] = value[name]
         for name in node.required:
             if value.get(name) is None and Refusal.MISSING_FIELD in refusals:
                 path = f"{at}.{name}" if at else name

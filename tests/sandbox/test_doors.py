@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import capi_lab as cl
+from capi_lab.errors import InputError
 from capi_lab.platforms.route import BadRow, OutcomeStatus
 from capi_lab.platforms.rows import Rows
 from capi_lab.platforms.server import Refusal
@@ -177,3 +178,64 @@ def test_every_refusal_is_a_code_the_wire_reads() -> None:
         known = {field.path for field in route.fields}
         assert {*server.malformed, *server.dropped, *server.words} <= known
         assert set(server.headers.values()) | set(server.in_path) <= {one.name for one in route.settings}
+
+
+@everywhere
+def test_what_it_reads_is_what_was_sent(platform: str, route: str) -> None:
+    """The server's own reading of a body agrees with `read_requests`, which was written apart from it."""
+    from capi_lab.platforms.received import read_requests
+    from capi_lab.sandbox.shape import Shape
+
+    wire = wire_of(platform, route)
+    (request,) = wire.encode(example_rows(3), SETTINGS[platform, route])
+    frame = read_requests([request], wire.spec, wire.route)
+    shape = Shape(wire.route)
+    for at, row in enumerate(rows_of(request)):
+        columns, faults = shape.row(row, list_of(request))
+        assert not faults
+        columns.pop("action_source", None)
+        columns.pop("items", None)
+        for name, value in columns.items():
+            theirs = frame[name].iloc[at]
+            if name == "event_time":
+                assert theirs.timestamp() == value
+            elif name == "value":
+                assert theirs == float(value)
+            else:
+                assert theirs == (value[0] if isinstance(value, list) else value), name
+
+
+def test_accepted_is_not_matched_is_not_attributed(client) -> None:
+    """What is counted is matched as `answer` does, by click id or hashed keys, and attributed by the clicks."""
+    rows = example_rows(40, email=[f"user{i}@example.com" for i in range(40)], phone=None, external_id=None)
+    rows["fbc"] = [f"fb.1.1795399000123.click{i}" if i < 20 else None for i in range(40)]
+    rows["user_key"] = rows["email"]
+    clicks = pd.DataFrame(
+        {
+            "click_row_id": [f"c{i}" for i in range(20)],
+            "platform": "meta",
+            "param": "fbclid",
+            "click_id": [f"click{i}" for i in range(20)],
+            # Half of them lie outside the platform's window.
+            "click_time": [pd.Timestamp(NOW) - pd.Timedelta(days=1 if i < 10 else 30) for i in range(20)],
+            "id_source": "url",
+            "user_key": rows["email"][:20].to_list(),
+        }
+    )
+    all_know, none_knows = (dict.fromkeys(cl.PLATFORMS, share) for share in (1.0, 0.0))
+    whole = dict.fromkeys(("cid_corrupt", "cid_foreign", "cid_invalid", "cid_optout"), 0.0)
+    sure = cl.World(account=all_know, em_eq=all_know, **whole)
+    wire = wire_of("meta", "capi")
+    (request,) = wire.encode(rows, SETTINGS["meta", "capi"])
+    with cl.Sandbox(seed=1, world=sure, clicks=clicks, conversions=rows, now=NOW) as box:
+        post(box, client, request, wire.route)
+        assert box.counted("meta") == box.matched("meta") == 40
+        assert box.attributed("meta") == 10
+    unknown = dict.fromkeys(("account", "signed_in_at_click", "ip_match"), none_knows)
+    nobody = cl.World(cid_corrupt=1.0, **unknown)
+    with cl.Sandbox(seed=1, world=nobody, now=NOW) as box:
+        assert box.matched("meta") == 0
+        post(box, client, request, wire.route)
+        assert (box.counted("meta"), box.matched("meta")) == (40, 0)
+        with pytest.raises(InputError, match="clicks"):
+            box.attributed("meta")

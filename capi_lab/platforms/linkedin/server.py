@@ -48,9 +48,9 @@ SERVER = Server(
         {
             f"{_USER}.userIds[].idType": MappingProxyType(
                 {
-                    "SHA256_EMAIL": "email",
-                    "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID": "li_fat_id",
-                    "PLAINTEXT_IP_ADDRESS": "client_ip",
+                    "SHA256_EMAIL": "",
+                    "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID": "",
+                    "PLAINTEXT_IP_ADDRESS": "",
                     "ACXIOM_ID": "",
                     "SHA256_IP_ADDRESS": "",
                     "GOOGLE_AID": "",

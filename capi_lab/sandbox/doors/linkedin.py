@@ -11,8 +11,6 @@ from capi_lab.sandbox.shape import Complaint
 
 __all__ = ["LinkedinDoor"]
 
-_ID_TYPE = "elements[].user.userIds[].idType"
-
 
 class LinkedinDoor(Door):
     """Route ``capi``."""
@@ -29,13 +27,9 @@ class LinkedinDoor(Door):
         return ""
 
     def columns(self, row: Any, name: str) -> tuple[dict[str, Any], list[Complaint]]:
-        """Read a row; its identifiers come as pairs of kind and value."""
+        """Read a row; names in clear text and a lead are as good as the identifiers we send."""
         columns, faults = super().columns(row, name)
         if isinstance(row, dict) and not faults:
-            words = self.server.words[_ID_TYPE]
-            for one in row["user"]["userIds"]:
-                if ours := words.get(one["idType"]):
-                    columns[ours] = one["idValue"]
             info = row["user"].get("userInfo", {})
             for ours, plain in (("first_name", "firstName"), ("last_name", "lastName")):
                 columns.setdefault(ours, info.get(plain))
