@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 from capi_lab.platforms import needs
@@ -24,10 +25,11 @@ Test = Callable[[Columns, float], bool]
 
 _URL = re.compile(URL)
 _MONEY = frozenset(ISO_4217)
+_THERE = (needs.Has, needs.Usable)
 
 
 class Asked:
-    """The needs of one route under given settings, ready to be asked.
+    """The needs of one route under given settings, ready to be asked of columns that hold no empty value.
 
     Parameters
     ----------
@@ -90,20 +92,35 @@ def _test(condition: needs.Condition, spec: PlatformSpec, limits: Limits) -> Tes
         case needs.Not(part):
             inner = _test(part, spec, limits)
             return lambda columns, clock: not inner(columns, clock)
-        case needs.AllOf(parts):
-            tests = [_test(part, spec, limits) for part in parts]
-            return lambda columns, clock: all(test(columns, clock) for test in tests)
-        case needs.AnyOf(parts):
-            tests = [_test(part, spec, limits) for part in parts]
-            return lambda columns, clock: any(test(columns, clock) for test in tests)
+        case needs.AllOf(parts) | needs.AnyOf(parts):
+            everyone, names = isinstance(condition, needs.AllOf), _names(parts)
+            if names is not None:
+                if everyone:
+                    return lambda columns, clock: names <= columns.keys()
+                return lambda columns, clock: not columns.keys().isdisjoint(names)
+            return reduce(_both if everyone else _either, (_test(part, spec, limits) for part in parts))
         case _:
             return _row_test(condition, spec, limits)
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda columns, clock: one(columns, clock) and other(columns, clock)
+
+
+def _either(one: Test, other: Test) -> Test:
+    return lambda columns, clock: one(columns, clock) or other(columns, clock)
+
+
+def _names(parts: tuple[needs.Condition, ...]) -> frozenset[str] | None:
+    """Return the columns that must have a value, where nothing else is asked: sets answer that at once."""
+    found = [one.column if isinstance(one, needs.Has) else one.key for one in parts if isinstance(one, _THERE)]
+    return frozenset(found) if len(found) == len(parts) else None
 
 
 def _row_test(condition: needs.Condition, spec: PlatformSpec, limits: Limits) -> Test:
     match condition:
         case needs.Has(column) | needs.Usable(column):
-            return lambda columns, clock: columns.get(column) not in (None, "", [])
+            return lambda columns, clock: column in columns
         case needs.Whole(param):
             whole = re.compile(spec.click_id(param).pattern)
             return lambda columns, clock: whole.fullmatch(columns.get(param) or "") is not None

@@ -45,6 +45,8 @@ class Complaint:
 @dataclass(slots=True)
 class _Leaf:
     path: str
+    exact: type | None
+    """Asked first: for most fields the type is all there is to check."""
     holds: Check
     column: str | None
     words: Mapping[str, str] | None
@@ -98,7 +100,8 @@ class Shape:
                 if not isinstance(node.children.get(name), _Node):  # `userIds`, a list, is also said to be one
                     words = self._server.words.get(path)
                     holds = _anything if rule is None else _check(rule.type, words)
-                    node.children[name] = _Leaf(path, holds, rule.column if rule else None, words)
+                    exact = str if holds is _text else None
+                    node.children[name] = _Leaf(path, exact, holds, rule.column if rule else None, words)
                 return
             node = self._inner(node, name)
             node.is_list |= is_list
@@ -159,9 +162,9 @@ class Shape:
             elif inner is None and self._server.nulls:
                 continue
             elif isinstance(known, _Leaf):
-                if not known.holds(inner):
+                if inner.__class__ is not known.exact and not known.holds(inner):
                     faults.append(self._bad(known.path))
-                elif known.column is not None:
+                elif known.column is not None and inner not in ("", []):
                     columns[known.column] = known.words.get(inner, inner) if known.words else inner
             elif known.is_list:
                 path = f"{at}.{name}[]" if at else f"{name}[]"
@@ -175,7 +178,7 @@ class Shape:
             else:
                 faults.append(self._bad(f"{at}.{name}" if at else name))
         for key, word, name, column in node.meant:
-            if value.get(key) == word and name in value:
+            if value.get(key) == word and value.get(name):
                 columns[column] = value[name]
         for name in node.required:
             if value.get(name) is None and Refusal.MISSING_FIELD in refusals:
@@ -210,7 +213,9 @@ _digest = _matches(r"[0-9a-fA-F]{64}(\.[A-Za-z0-9_-]{2,8})?|[A-Za-z0-9+/_-]{43}=
 
 
 def _digests(value: Any) -> bool:
-    return all(map(_digest, value)) and bool(value) if isinstance(value, list) else _digest(value)
+    if isinstance(value, list):
+        return len(value) > 0 and (_digest(value[0]) if len(value) == 1 else all(map(_digest, value)))
+    return _digest(value)
 
 
 def _texts(value: Any) -> bool:

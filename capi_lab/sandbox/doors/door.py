@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from capi_lab.platforms.route import AuthStyle, BadRow, Route
+from capi_lab.platforms.rows import collector_paused
 from capi_lab.platforms.server import Refusal
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.sandbox.counting import Counting, Mark
@@ -169,6 +170,7 @@ class Door:
         """Refuse a request without a look at it."""
         return self.refused([self.complain(why)], Batch("", [], {}, self._request_id()))
 
+    @collector_paused()
     def receive(self, call: Call, fault: ServerFault | None, rng: Random, now: float) -> Answer:
         """Answer a request.
 
@@ -289,9 +291,10 @@ class Door:
         complaints: list[Complaint] = []
         late: dict[int, str] = {}
         for at, (columns, faults) in enumerate(read):
-            complaints += [Complaint(one.code, one.field, at, one.harmless) for one in faults]
-            if any(not one.harmless for one in faults):
-                continue
+            if faults:
+                complaints += [Complaint(one.code, one.field, at, one.harmless) for one in faults]
+                if not all(one.harmless for one in faults):
+                    continue
             if (code := ask.refused(columns, now)) is not None:
                 complaints.append(Complaint(code, "", at))
             elif (reason := ask.told_later(columns, now)) is not None:

@@ -32,7 +32,8 @@ class LinkedinDoor(Door):
         if isinstance(row, dict) and not faults:
             info = row["user"].get("userInfo", {})
             for ours, plain in (("first_name", "firstName"), ("last_name", "lastName")):
-                columns.setdefault(ours, info.get(plain))
+                if info.get(plain):
+                    columns.setdefault(ours, info[plain])
             if "lead" in row["user"]:
                 columns.setdefault("external_id", row["user"]["lead"])
         return columns, faults
