@@ -63,7 +63,8 @@ class Server:
     other_fields : tuple of str
         Paths the server knows and we never send; ``.*`` at the end for everything below.
     words : mapping
-        Path of a field to the words it may hold, each with ours (empty where we have none).
+        Path of a field to the words it may hold, each with ours (empty where we have none). A word that is a number
+        may come as one.
     in_path : mapping
         Setting to the words that stand for it in the URL, each with its value.
     headers : mapping

@@ -165,7 +165,7 @@ class Shape:
                 if inner.__class__ is not known.exact and not known.holds(inner):
                     faults.append(self._bad(known.path))
                 elif known.column is not None and inner not in ("", []):
-                    columns[known.column] = known.words.get(inner, inner) if known.words else inner
+                    columns[known.column] = known.words[str(inner)] if known.words else inner
             elif known.is_list:
                 path = f"{at}.{name}[]" if at else f"{name}[]"
                 if isinstance(inner, list) and all(isinstance(one, dict) for one in inner):
@@ -245,7 +245,7 @@ _TYPES: tuple[tuple[str, Check], ...] = (
 
 def _check(kind: str, words: Mapping[str, str] | None) -> Check:
     if words:
-        return lambda value: isinstance(value, str) and value in words
+        return lambda value: (isinstance(value, str) or _whole(value)) and str(value) in words
     return next((check for start, check in _TYPES if kind.startswith(start)), _text)
 
 

@@ -34,10 +34,28 @@ _SHARED = {
     Refusal.MISSING_FIELD: "INVALID_ARGUMENT",
 }
 
+_ACCOUNTS = (
+    "ACCOUNT_TYPE_UNSPECIFIED",
+    "GOOGLE_ADS",
+    "DISPLAY_VIDEO_PARTNER",
+    "DISPLAY_VIDEO_ADVERTISER",
+    "DATA_PARTNER",
+    "GOOGLE_ANALYTICS_PROPERTY",
+    "GOOGLE_AD_MANAGER_AUDIENCE_LINK",
+    "FLOODLIGHT_CONFIG",
+    "GOOGLE_AD_MANAGER",
+)
+
+
+def _numbered(words: dict[str, str]) -> dict[str, str]:
+    """Add the numbers of an enum's words, which Google's own client sends in their place."""
+    return words | {str(number): ours for number, ours in enumerate(words.values())}
+
+
 _TO, _EVENT = "destinations[]", "events[]"
 _PERSON = f"{_EVENT}.userData.userIdentifiers[]"
 _CONSENT = MappingProxyType(
-    {"CONSENT_GRANTED": "granted", "CONSENT_DENIED": "denied", "CONSENT_STATUS_UNSPECIFIED": ""}
+    _numbered({"CONSENT_STATUS_UNSPECIFIED": "", "CONSENT_GRANTED": "granted", "CONSENT_DENIED": "denied"})
 )
 
 _OTHER = (
@@ -110,15 +128,23 @@ DATA_MANAGER_SERVER = Server(
     words=MappingProxyType(
         {
             f"{_EVENT}.eventSource": MappingProxyType(
-                {
-                    "WEB": "web",
-                    "APP": "app",
-                    "IN_STORE": "store",
-                    "PHONE": "phone",
-                    "MESSAGE": "chat",
-                    "OTHER": "other",
-                }
+                _numbered(
+                    {
+                        "EVENT_SOURCE_UNSPECIFIED": "",
+                        "WEB": "web",
+                        "APP": "app",
+                        "IN_STORE": "store",
+                        "PHONE": "phone",
+                        "OTHER": "other",
+                        "MESSAGE": "chat",
+                    }
+                )
             ),
+            "encoding": MappingProxyType(_numbered({"ENCODING_UNSPECIFIED": "", "HEX": "", "BASE64": ""})),
+            **{
+                f"{_TO}.{name}.accountType": MappingProxyType(_numbered(dict.fromkeys(_ACCOUNTS, "")))
+                for name in ("operatingAccount", "loginAccount")
+            },
             f"{_EVENT}.consent.adUserData": _CONSENT,
             f"{_EVENT}.consent.adPersonalization": _CONSENT,
         }

@@ -222,7 +222,10 @@ class Door:
             body = self.parsed(call)
         except ValueError:
             body = None
-        why = self._tokens.judge(self.route, self._token(call, body), now)
+        token = self._token(call, body)
+        if isinstance(body, dict) and self.route.auth.style is AuthStyle.BODY and token is not None:
+            body.setdefault(self.route.auth.field, token)  # it may come in the URL as well
+        why = self._tokens.judge(self.route, token, now)
         if fault is ServerFault.EXPIRED_TOKEN:
             why = Refusal.EXPIRED_TOKEN
         if why is not None:
@@ -348,7 +351,8 @@ class Door:
         for one in complaints:
             if one.row is not None and not one.harmless:
                 codes.setdefault(one.row, one.code)
-        body = call.body if call.body[:1] == b"{" else json.dumps(batch.body).encode()
+        as_sent = call.body[:1] == b"{" and type(batch.body) is dict
+        body = call.body if as_sent else json.dumps(batch.body).encode()
         self.kept.requests.append(
             KeptRequest(
                 platform=self.spec.name,

@@ -12,6 +12,10 @@ from capi_lab.sandbox.shape import Complaint
 __all__ = ["LinkedinDoor"]
 
 
+class _Single(dict[str, Any]):
+    """The body of an event that came without a list around it."""
+
+
 class LinkedinDoor(Door):
     """Route ``capi``."""
 
@@ -19,7 +23,7 @@ class LinkedinDoor(Door):
         """Read a batch, or a single event, which comes without a list around it."""
         body = super().parsed(call)
         if isinstance(body, dict) and "elements" not in body and "conversion" in body:
-            return {"elements": [body]}
+            return _Single(elements=[body])
         return body
 
     def account(self, call: Call, batch: Batch, row: Mapping[str, Any]) -> str:
@@ -57,7 +61,9 @@ class LinkedinDoor(Door):
         return reply(status, body)
 
     def taken(self, complaints: Sequence[Complaint], batch: Batch) -> Answer:
-        """Say 201 for each row; for one that came alone, without a word."""
+        """Say 201 for each row; for one that came alone, without a word more."""
+        if isinstance(batch.body, _Single):
+            return reply(201, None)
         return reply(200, {"elements": [{"status": 201} for _ in batch.rows]})
 
 
