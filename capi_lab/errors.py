@@ -11,6 +11,8 @@
     ├── NotebookError          a cell of a notebook failed
     └── MissingExtraError      an optional dependency is not installed
 
+One warning is not an error: `CaveatWarning`, where a number is right only under a condition nobody has checked.
+
 Messages name the column, the check, the number of rows and the remedy. They never hold a value taken
 from a row: a value may be somebody's e-mail address.
 """
@@ -21,6 +23,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "CapiLabError",
+    "CaveatWarning",
     "ContractError",
     "InputError",
     "LoadError",
@@ -84,3 +87,7 @@ class MissingExtraError(CapiLabError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"'{package}' is not installed; get it with: pip install 'capi-lab[{extra}]'")
+
+
+class CaveatWarning(UserWarning):
+    """A number is right only under a condition that the data do not show to hold; the message says which."""

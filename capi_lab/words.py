@@ -10,6 +10,7 @@ from enum import StrEnum
 
 __all__ = [
     "Bucket",
+    "Caveat",
     "Channel",
     "ClockFault",
     "Consent",
@@ -24,6 +25,7 @@ __all__ = [
     "HashVerdict",
     "IdSource",
     "Ineligible",
+    "Interval",
     "Link",
     "LoadDrop",
     "MatchedBy",
@@ -280,6 +282,26 @@ class ServerFault(StrEnum):
     ONE_BAD_ROW = "one_bad_row"
     MANY_BAD_ROWS = "many_bad_rows"
     ALREADY_EXISTS = "already_exists"
+
+
+class Interval(StrEnum):
+    """How the interval of a rate is made; all but the last are taken on effective counts where customers repeat."""
+
+    WILSON = "wilson"
+    EXACT = "exact"
+    JEFFREYS = "jeffreys"
+    BOOTSTRAP = "bootstrap"
+
+
+class Caveat(StrEnum):
+    """Why an estimate of what nobody saw may be of something else."""
+
+    CONSENT_NOT_KNOWN = "consent_not_known"
+    CONSENT_GATES_BOTH = "consent_gates_both"
+    BROWSER_TRIGGERED = "browser_triggered"
+    TRIGGER_NOT_KNOWN = "trigger_not_known"
+    LISTS_DEPEND = "lists_depend"
+    FEW_IN_BOTH = "few_in_both"
 
 
 class Delivery(StrEnum):

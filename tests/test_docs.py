@@ -92,11 +92,12 @@ def test_glossary_explains_every_word() -> None:
         words.Setup,
         words.Channel,
         words.Ineligible,
+        words.Stratum,
+        words.Caveat,
         words.Device,
         words.Engine,
         words.Evidence,
         words.Storage,
-        words.Stratum,
         words.MatchedBy,
         words.ServerFault,
     ):

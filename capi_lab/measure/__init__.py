@@ -1,10 +1,46 @@
 """Rates with their denominators and intervals."""
 
 from capi_lab.measure.causes import pair_causes
+from capi_lab.measure.compare import compare, post_stratify
 from capi_lab.measure.coverage import coverage, suppress_small
+from capi_lab.measure.dedup_rates import dedup_health, dedup_rate, overcount, relative_event_coverage
 from capi_lab.measure.gap import gap_by_cause
+from capi_lab.measure.matching import (
+    attribution_precision,
+    attribution_rate,
+    attribution_recall,
+    key_coverage,
+    match_rate,
+    upload_success_rate,
+)
+from capi_lab.measure.paired import paired_difference
 from capi_lab.measure.rates import wilson
+from capi_lab.measure.recapture import recapture
+from capi_lab.measure.trend import trend
 from capi_lab.measure.waterfall import waterfall
 from capi_lab.measure.waterfall_result import Waterfall
 
-__all__ = ["Waterfall", "coverage", "gap_by_cause", "pair_causes", "suppress_small", "waterfall", "wilson"]
+__all__ = [
+    "Waterfall",
+    "attribution_precision",
+    "attribution_rate",
+    "attribution_recall",
+    "compare",
+    "coverage",
+    "dedup_health",
+    "dedup_rate",
+    "gap_by_cause",
+    "key_coverage",
+    "match_rate",
+    "overcount",
+    "pair_causes",
+    "paired_difference",
+    "post_stratify",
+    "recapture",
+    "relative_event_coverage",
+    "suppress_small",
+    "trend",
+    "upload_success_rate",
+    "waterfall",
+    "wilson",
+]

@@ -9,12 +9,35 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = ["CLUSTER", "WILSON", "interval_of", "wilson"]
+from capi_lab.errors import InputError, UnknownNameError
+from capi_lab.words import Interval
+
+__all__ = [
+    "CLUSTER",
+    "TWO_WAY",
+    "WILSON",
+    "check_level",
+    "effective_clusters",
+    "interval_of",
+    "limits",
+    "spread_of",
+    "wilson",
+]
 
 WILSON = "wilson"
 CLUSTER = "wilson, cluster-robust n_eff"
+TWO_WAY = "wilson, two-way cluster n_eff"
+
+Floats = NDArray[np.float64]
+
+
+def check_level(level: float) -> None:
+    """Raise `InputError` where ``level`` is no level."""
+    if not 0 < level < 1:
+        raise InputError("level must lie between 0 and 1, e.g. 0.95")
 
 
 def wilson(k: float, n: float, level: float = 0.95, *, quantile: float | None = None) -> tuple[float, float]:
@@ -38,17 +61,54 @@ def wilson(k: float, n: float, level: float = 0.95, *, quantile: float | None = 
     -----
     Wilson 1927; equal to ``scipy.stats.binomtest(k, n).proportion_ci(level, "wilson")`` for whole numbers.
     """
-    if not n > 0:
-        return float("nan"), float("nan")
-    z = float(stats.norm.ppf(0.5 + level / 2)) if quantile is None else quantile
-    p, zz = k / n, z * z
-    centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = z / (1 + zz / n) * np.sqrt(p * (1 - p) / n + zz / (4 * n * n))
-    low, high = centre - half, centre + half
-    return (0.0 if k <= 0 else max(0.0, float(low))), (1.0 if k >= n else min(1.0, float(high)))
+    shrink = 1.0 if quantile is None else (_normal(level) / quantile) ** 2
+    low, high = limits([k * shrink], [n * shrink], level)
+    return float(low[0]), float(high[0])
 
 
-def interval_of(sums: pd.DataFrame, level: float) -> pd.DataFrame:
+def limits(k: ArrayLike, n: ArrayLike, level: float = 0.95, method: str = Interval.WILSON) -> tuple[Floats, Floats]:
+    """Interval of each of many proportions; counts may be fractional (effective counts).
+
+    Parameters
+    ----------
+    k, n : array_like
+        0 <= k <= n, of one shape.
+    level : float
+    method : str
+        A word of `capi_lab.words.Interval` other than ``bootstrap``: ``wilson``, ``exact`` (Clopper and Pearson 1934)
+        or ``jeffreys`` (equal tails of Beta(k + 1/2, n - k + 1/2); 0 and 1 where k is 0 or n).
+
+    Returns
+    -------
+    low, high : arrays of float
+        NaN where n is 0.
+    """
+    k, n = np.asarray(k, "float64"), np.asarray(n, "float64")
+    none, all_of_them = k <= 0, k >= n
+    tail = (1 - level) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if method == Interval.WILSON:
+            p, zz = k / n, _normal(level) ** 2
+            centre = (p + zz / (2 * n)) / (1 + zz / n)
+            half = np.sqrt(zz) / (1 + zz / n) * np.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+            low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+        elif method == Interval.EXACT:
+            low, high = stats.beta.ppf(tail, k, n - k + 1), stats.beta.ppf(1 - tail, k + 1, n - k)
+        elif method == Interval.JEFFREYS:
+            low, high = (stats.beta.ppf(q, k + 0.5, n - k + 0.5) for q in (tail, 1 - tail))
+        else:
+            raise UnknownNameError("interval method", method, [str(word) for word in Interval])
+    low, high = np.where(none, 0.0, low), np.where(all_of_them, 1.0, high)
+    known = n > 0
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def interval_of(
+    sums: pd.DataFrame,
+    level: float,
+    method: str = Interval.WILSON,
+    crossed: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
     """Turn sums over clusters into rates with intervals.
 
     Parameters
@@ -58,6 +118,10 @@ def interval_of(sums: pd.DataFrame, level: float) -> pd.DataFrame:
         ``units`` (how many rows) and the sums over clusters ``kk``, ``kn``, ``nn`` of squares and
         products of the per-cluster k and n.
     level : float
+    method : str
+        ``wilson``, ``exact`` or ``jeffreys``, taken on the effective counts.
+    crossed : (DataFrame, DataFrame), optional
+        The same rates summed over a second kind of cluster, and over the cells in which the two cross.
 
     Returns
     -------
@@ -66,27 +130,60 @@ def interval_of(sums: pd.DataFrame, level: float) -> pd.DataFrame:
 
     Notes
     -----
-    With per-cluster k_g, n_g and e_g = k_g - p n_g, Var(p) = G/(G-1) * sum(e_g^2) / n^2; Wilson on
-    n_eff = p(1-p)/Var(p) (Korn and Graubard 1998) with a t quantile on G-1 degrees of freedom. Where p is
+    With per-cluster k_g, n_g and e_g = k_g - p n_g, Var(p) = G/(G-1) * sum(e_g^2) / n^2; the interval is that of
+    n_eff = p(1-p)/Var(p) (Korn and Graubard 1998), shrunk by (z/t)^2 with t on G-1 degrees of freedom. G is the
+    effective number of clusters n^2/sum(n_g^2), which is their number where they are of one size: a few customers with
+    very many orders are not as much evidence as many with few (Carter, Schnepel and Steigerwald 2017). Where p is
     0 or 1 the data cannot show any correlation: n_eff is then n^2/sum(n_g^2), as if orders of one
-    customer were copies of each other. Where every cluster is one unit of weight 1 this is plain Wilson.
+    customer were copies of each other. Where every cluster is one unit of weight 1 this is the plain interval.
+
+    Two ways: V_1 + V_2 - V_12 (Cameron, Gelbach and Miller 2011), not below the greater of V_1 and V_2, and t on the
+    smaller effective number of clusters.
     """
-    rows = []
-    for row in sums.itertuples(index=False):
-        k, n, g = float(row.k), float(row.n), int(row.clusters)
-        if not n > 0:
-            rows.append((np.nan, np.nan, np.nan, WILSON))
-            continue
-        p = min(max(k / n, 0.0), 1.0)
-        if g == row.units and np.isclose(row.nn, n) and np.isclose(n, g):
-            rows.append((p, *wilson(k, n, level), WILSON))
-            continue
-        spread = max(float(row.kk) - 2 * p * float(row.kn) + p * p * float(row.nn), 0.0)
-        if g < 2:
-            rows.append((p, 0.0, 1.0, CLUSTER))  # one customer says nothing about the next
-            continue
-        variance = g / (g - 1) * spread / (n * n)
-        n_eff = p * (1 - p) / variance if variance > 0 and 0 < p < 1 else n * n / float(row.nn)
-        quantile = float(stats.t.ppf(0.5 + level / 2, g - 1))
-        rows.append((p, *wilson(p * n_eff, n_eff, level, quantile=quantile), CLUSTER))
-    return pd.DataFrame(rows, columns=["value", "low", "high", "method"], index=sums.index)
+    k, n = (sums[name].to_numpy("float64") for name in ("k", "n"))
+    number, g = sums["clusters"].to_numpy("float64"), effective_clusters(sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.clip(k / n, 0.0, 1.0)
+        variance = spread_of(sums, p)
+        if crossed is not None:
+            other, cell = crossed
+            both = spread_of(other, p)
+            variance = np.maximum(np.maximum(variance, both), variance + both - spread_of(cell, p))
+            number = np.minimum(number, other["clusters"].to_numpy("float64"))
+            g = np.minimum(g, effective_clusters(other))
+        seen = (variance > 0) & (p > 0) & (p < 1)
+        n_eff = np.where(seen, p * (1 - p) / np.where(seen, variance, 1.0), g)
+    # Every row a cluster of its own, each of weight 1 and wholly in or out.
+    flat = np.isclose(sums["nn"], n) & np.isclose(n, number) & np.isclose(sums["kk"], k) & (number == sums["units"])
+    quantile = stats.t.ppf(0.5 + level / 2, np.maximum(g - 1, 1))
+    n_eff = np.where(flat, n, n_eff * (_normal(level) / quantile) ** 2)
+    low, high = limits(p * n_eff, n_eff, level, method)
+    several = flat | (number >= 2)  # one customer says nothing about the next
+    low, high = np.where(several, low, 0.0), np.where(several, high, 1.0)
+    known = n > 0
+    words = np.where(
+        flat | ~known, str(method), f"{method}, {'two-way cluster' if crossed else 'cluster-robust'} n_eff"
+    )
+    numbers = {"value": p, "low": low, "high": high}
+    blank = {name: np.where(known, values, np.nan) for name, values in numbers.items()}
+    return pd.DataFrame({**blank, "method": pd.array(words.tolist(), dtype="str")}, index=sums.index)
+
+
+def spread_of(sums: pd.DataFrame, value: Floats) -> Floats:
+    """Return the cluster-robust variance of each ratio k/n whose value is ``value``; see `interval_of`."""
+    kk, kn, nn, n = (sums[name].to_numpy("float64") for name in ("kk", "kn", "nn", "n"))
+    squares, g = np.maximum(kk - 2 * value * kn + value * value * nn, 0.0), effective_clusters(sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread: Floats = g / np.maximum(g - 1, 0.5) * squares / (n * n)
+    return spread
+
+
+def effective_clusters(sums: pd.DataFrame) -> Floats:
+    """Return n^2/sum(n_g^2): as many clusters of one size would be as much evidence."""
+    n, nn = (sums[name].to_numpy("float64") for name in ("n", "nn"))
+    number: Floats = np.divide(n * n, nn, out=np.zeros_like(n), where=nn > 0)
+    return number
+
+
+def _normal(level: float) -> float:
+    return float(stats.norm.ppf(0.5 + level / 2))

@@ -2,7 +2,18 @@
 
 from capi_lab.plots.coverage import plot_coverage, plot_gap
 from capi_lab.plots.dedup import plot_causes, plot_dedup_timeline
+from capi_lab.plots.rates import plot_overlap, plot_rates, plot_trend
 from capi_lab.plots.style import style
 from capi_lab.plots.waterfall import plot_waterfall
 
-__all__ = ["plot_causes", "plot_coverage", "plot_dedup_timeline", "plot_gap", "plot_waterfall", "style"]
+__all__ = [
+    "plot_causes",
+    "plot_coverage",
+    "plot_dedup_timeline",
+    "plot_gap",
+    "plot_overlap",
+    "plot_rates",
+    "plot_trend",
+    "plot_waterfall",
+    "style",
+]

@@ -61,21 +61,25 @@ FATES = {
 }
 
 
-def last_replies(receipts: ibis.Table) -> ibis.Table:
+def last_replies(receipts: ibis.Table, apart: Sequence[str] = (), keep: Sequence[str] = ()) -> ibis.Table:
     """Say in one row per conversion what became of its server copy: ``reply_id``, ``reply``, ``reply_code``.
 
     An acceptance stands: no API takes one back, and a repeat of an accepted row may well be refused. Otherwise the
     last row by ``sent_at`` counts; a row that was skipped was not sent, and counts only where no other was.
     Ties fall to status and code in alphabetical order, so that row order decides nothing.
+
+    Columns of ``apart`` tell sends of one conversion apart (to two platforms, say); those of ``keep`` come along.
     """
     absent = {"code": ibis.null("string"), "sent_at": ibis.null("timestamp('UTC')")}
     rows = receipts.mutate(**{name: value for name, value in absent.items() if name not in receipts.columns})
-    rows = rows.select("conversion_id", "status", "sent_at", code=rows.code.nullif(""))
+    more = list(dict.fromkeys([*apart, *keep]))
+    rows = rows.select("conversion_id", "status", "sent_at", *more, code=rows.code.nullif(""))
     rank = ibis.cases((rows.status == str(OutcomeStatus.ACCEPTED), 0), (rows.status == _SKIPPED, 2), else_=1)
     # Whether a value is missing is a key of its own: engines put missing ones at different ends.
     order = [rank, rows.sent_at.isnull(), rows.sent_at.desc(), rows.status, rows.code.isnull(), rows.code]
-    rows = rows.mutate(_turn=ibis.row_number().over(group_by=rows.conversion_id, order_by=order))
-    return rows.filter(rows["_turn"] == 0).select(reply_id="conversion_id", reply="status", reply_code="code")
+    rows = rows.mutate(_turn=ibis.row_number().over(group_by=["conversion_id", *apart], order_by=order))
+    told = {"reply_id": "conversion_id", "reply": "status", "reply_code": "code"}
+    return rows.filter(rows["_turn"] == 0).select(*more, **told)
 
 
 def bucketed(

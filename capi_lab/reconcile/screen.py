@@ -24,7 +24,7 @@ from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.tables import CONVERSIONS
 from capi_lab.words import Ineligible
 
-__all__ = ["reasons_against"]
+__all__ = ["apart", "reasons_against", "value_of", "whole"]
 
 _LARGEST = 1.7976931348623157e308
 _LINE_ENDS = ["\n", "\r", "\u0085", "\u2028", "\u2029"]
@@ -62,13 +62,13 @@ def reasons_against(
             needs.holds(condition, lambda one: conditions.setdefault(one) or ibis.literal(value=True))
     free = (name for i in count() if (name := f"screen_{i}") not in table.columns)
     keys = {key: next(free) for key in KEY_RULES[spec.name] if key in table.columns}
-    once = {name: trimmed(_value(table, key)) for key, name in keys.items()}
-    once |= {(place := next(free)): folded(_value(table, "country"))}
-    read = _apart(table, once, barrier := next(free))
+    once = {name: trimmed(value_of(table, key)) for key, name in keys.items()}
+    once |= {(place := next(free)): folded(value_of(table, "country"))}
+    read = apart(table, once, barrier := next(free))
     ask = _Answers(read, keys, place, spec, route, clock)
     names = {condition: next(free) for condition in conditions}
     answers = {name: ask.where(condition).fill_null(False) for condition, name in names.items()}
-    wide = _apart(read.drop(barrier), answers, barrier)
+    wide = apart(read.drop(barrier), answers, barrier)
     kept: dict[Ineligible, list[Any]] = {}
     for reason, condition in settled:
         if isinstance(condition, bool):
@@ -80,7 +80,7 @@ def reasons_against(
     return wide, against, [*once, *names.values(), barrier]
 
 
-def _apart(table: ibis.Table, columns: Mapping[str, Any], barrier: str) -> ibis.Table:
+def apart(table: ibis.Table, columns: Mapping[str, Any], barrier: str) -> ibis.Table:
     """Add columns that are computed once, however often they are asked for.
 
     Ibis would write the whole expression into every place that uses the column, thousands of times over; it does not
@@ -89,7 +89,7 @@ def _apart(table: ibis.Table, columns: Mapping[str, Any], barrier: str) -> ibis.
     return table.mutate(**columns, **{barrier: ibis.random()})
 
 
-def _value(table: ibis.Table, name: str) -> Any:
+def value_of(table: ibis.Table, name: str) -> Any:
     """Return a column as a wire reads it: empty texts, and placeholders for ids, are missing."""
     column = CONVERSIONS.column(name)
     if name not in table.columns:
@@ -120,7 +120,7 @@ class _Answers:
         self.rules = KEY_RULES[spec.name]
 
     def value(self, name: str) -> Any:
-        return _value(self.table, name)
+        return value_of(self.table, name)
 
     def key(self, name: str) -> Any:
         """Return a match key, trimmed."""
@@ -135,9 +135,9 @@ class _Answers:
             case needs.Usable(key):
                 return usable(self.key(key), self.rules[key], self.country)
             case needs.Whole(param):
-                return _whole(value(param), self.spec.click_id(param).pattern)
+                return whole(value(param), self.spec.click_id(param).pattern)
             case needs.Url(column):
-                return _whole(value(column), URL)
+                return whole(value(column), URL)
             case needs.Is(column, values):
                 return value(column).isin(sorted(values))
             case needs.EventIs(names):
@@ -149,7 +149,7 @@ class _Answers:
                 return value("value").isnull() | value("value").between(least, most)
             case needs.Impersonal(column):
                 text = value(column)
-                return text.isnull() | ~(text.contains("@") | _whole(text, PHONE_LIKE))
+                return text.isnull() | ~(text.contains("@") | whole(text, PHONE_LIKE))
             case needs.ReadableDigest(key):
                 return readable_digest(self.key(key), self.rules[key])
             case needs.Recent(most):
@@ -183,7 +183,7 @@ def _micro(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
 
 
-def _whole(text: Any, pattern: str) -> Any:
+def whole(text: Any, pattern: str) -> Any:
     """Ask a pattern of the whole text, by an engine that looks for it anywhere.
 
     Where the engine is written in Java, ``$`` also matches before a line end that is the last character.

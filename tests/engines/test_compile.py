@@ -96,6 +96,17 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
         "readings": lambda: rec().readings,
         "coverage": lambda: cl.coverage(rec()),
         "coverage by": lambda: cl.coverage(rec(), ["browser", "event_name"], weight="value", cluster=None),
+        "coverage two ways": lambda: cl.coverage(rec(), "day", cluster=("user_key", "day")),
+        "coverage drawn": lambda: cl.coverage(rec(), method="bootstrap", rng=np.random.default_rng(0)),
+        "key_coverage": lambda: cl.key_coverage(of["keyed"], "meta"),
+        "match_rate": lambda: cl.match_rate(of["keyed"].mutate(matched=True), "country", platform="google"),
+        "attribution_recall": lambda: cl.attribution_recall(of["keyed"].mutate(attributed=True, ad_driven=True)),
+        "upload_success_rate": lambda: cl.upload_success_rate(
+            of["receipts"].mutate(platform=ibis.literal("meta")), "platform"
+        ),
+        "dedup_health": lambda: cl.dedup_health(rec()),
+        "relative_event_coverage": lambda: cl.relative_event_coverage(rec()),
+        "paired_difference": lambda: cl.paired_difference(rec()),
         "pair_causes": lambda: cl.pair_causes(rec()),
         "waterfall": lambda: cl.waterfall(rec(), of["receipts"], by="browser"),
         "attribute": lambda: cl.attribute(of["conversions"], of["clicks"]),

@@ -77,14 +77,16 @@ def test_unclustered_orders_get_plain_wilson() -> None:
 
 
 def test_cluster_interval_equals_its_formula() -> None:
-    """n_eff = p(1-p)/Var with Var = G/(G-1) sum(e^2)/n^2, computed here a second way from the rows."""
+    """n_eff = p(1-p)/Var with Var = G/(G-1) sum(e^2)/n^2 and effective G, computed here a second way from the rows."""
     rng = np.random.default_rng(2)
     frame = shop(300, rng)
     frame["user_key"] = [f"u{i}" for i in rng.integers(0, 60, 300)]
     row = cl.coverage(seen(frame)).iloc[0]
     p = frame["seen_pixel"].mean()
     e = (frame["seen_pixel"] - p).groupby(frame["user_key"]).sum()
-    g = len(e)
+    sizes = frame["user_key"].value_counts()
+    g = 300**2 / (sizes**2).sum()
+    assert g < len(e)
     n_eff = p * (1 - p) / (g / (g - 1) * (e**2).sum() / 300**2)
     expected = wilson(p * n_eff, n_eff, quantile=float(stats.t.ppf(0.975, g - 1)))
     assert row["method"] == CLUSTER
@@ -259,3 +261,34 @@ def test_gap_by_hand() -> None:
     assert gap["shapley"].to_dict() == pytest.approx({"blocker": 1.5 / 3, "page_left": 0.5 / 3})
     assert gap["only"].to_dict() == pytest.approx({"blocker": 1 / 3, "page_left": 0.0})
     assert gap["k"].to_dict() == {"blocker": 2, "page_left": 1}
+
+
+def test_other_readings_of_the_gap_by_hand() -> None:
+    """Sequential follows the order given and sums to the gap; marginal sums to more; unattributed stands last."""
+    truth = pd.DataFrame(
+        {
+            "blocker": [True, True, False, False],
+            "page_left": [True, False, True, False],
+            "seen_pixel": [False, False, False, False],
+            "user_key": ["a", "a", None, None],
+        }
+    )
+    gap = cl.gap_by_cause(truth, ["blocker", "page_left"], seen="seen_pixel").set_index("cause")
+    assert gap["sequential"].to_dict() == {"blocker": 0.5, "page_left": 0.25, "unattributed": 0.25}
+    assert gap["marginal"].to_dict() == {"blocker": 0.5, "page_left": 0.5, "unattributed": 0.25}
+    assert gap["only"].to_dict() == {"blocker": 0.25, "page_left": 0.25, "unattributed": 0.25}
+    turned = cl.gap_by_cause(truth, ["blocker", "page_left"], seen="seen_pixel", order=["page_left", "blocker"])
+    assert turned.set_index("cause")["sequential"].to_dict() == {
+        "blocker": 0.25,
+        "page_left": 0.5,
+        "unattributed": 0.25,
+    }
+    assert list(turned["cause"])[-1] == "unattributed"
+    assert ((gap["low"] <= gap["shapley"]) & (gap["shapley"] <= gap["high"])).all()
+    alone = cl.gap_by_cause(truth, ["blocker", "page_left"], seen="seen_pixel", cluster=None)
+    assert set(gap["method"]) == {CLUSTER}
+    assert alone.set_index("cause").loc["unattributed", "method"] == WILSON
+    with pytest.raises(InputError, match="order must name each cause once"):
+        cl.gap_by_cause(truth, ["blocker", "page_left"], order=["blocker"])
+    with pytest.raises(UnknownNameError, match="shop"):
+        cl.gap_by_cause(truth, ["blocker"], cluster="shop")

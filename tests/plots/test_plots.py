@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import capi_lab as cl
-from capi_lab.errors import ContractError
+from capi_lab.errors import ContractError, InputError
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +86,56 @@ def test_no_plot_takes_free_keywords() -> None:
             parameters = inspect.signature(getattr(cl.plots, name)).parameters
             assert "ax" in parameters
             assert all(p.kind is not p.VAR_KEYWORD for p in parameters.values())
+
+
+def rates(**columns: object) -> pd.DataFrame:
+    base = {
+        "stratum": ["click_id", "pii_only", "none"],
+        "k": [86, 39, 0],
+        "n": [100, 100, 0],
+        "value": [0.86, 0.39, None],
+    }
+    frame = pd.DataFrame(base).assign(low=[0.8, 0.3, None], high=[0.9, 0.5, None], denominator="server events")
+    for name, value in reversed(columns.items()):
+        frame.insert(0, name, value)
+    return frame
+
+
+def test_rates_are_lines_and_groups_are_marks() -> None:
+    """A line per stratum, a colour and a mark per platform, k of n beside each; rows without a value are left out."""
+    stacked = pd.concat([rates(platform="Meta"), rates(platform=None)], ignore_index=True)
+    ax = cl.plots.plot_rates(stacked)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["with a click id", "hashed PII only"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Meta", "(missing)"]
+    assert [t.get_text() for t in ax.texts] == ["86.0% of 100", "39.0% of 100"] * 2
+    assert ax.get_xlabel() == "Share of server events, with interval"
+    assert cl.plots.plot_rates(rates()).get_legend() is None
+    with pytest.raises(InputError, match="share a line and a mark"):
+        cl.plots.plot_rates(pd.concat([rates(), rates()]))
+    with pytest.raises(InputError, match="told apart"):
+        cl.plots.plot_rates(pd.concat([rates(shop=str(i)) for i in range(7)]))
+    with pytest.raises(ContractError, match="stratum"):
+        cl.plots.plot_rates(rates().drop(columns="stratum"))
+
+
+def test_overlap_bars_fill_the_ledger() -> None:
+    """60 and 80 of 100 seen, 85 together: 5 only the pixel, 55 both, 25 only the server, 15 neither."""
+    ax = cl.plots.plot_overlap(table(browser=["Safari"]))
+    assert [p.get_width() for p in ax.patches] == pytest.approx([0.05, 0.55, 0.25, 0.15])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["Safari\nn = 100"]
+    with pytest.raises(ContractError, match="rows of capi are missing"):
+        cl.plots.plot_overlap(table().query("setup != 'capi'"))
+
+
+def test_trend_shows_alarms_and_says_how_often_they_are_false() -> None:
+    """The alarm is marked with its change in points; the axis states the rate of false ones."""
+    days = pd.date_range("2026-01-01", periods=40, tz="UTC")
+    k = [620] * 39 + [500]
+    daily = pd.DataFrame({"day": days, "k": k, "n": 1000, "value": [x / 1000 for x in k], "low": 0.0, "high": 1.0})
+    found = cl.trend(daily.assign(method="wilson", level=0.95, denominator="server events"), alarms_per_year=2)
+    ax = cl.plots.plot_trend(found)
+    assert [t.get_text() for t in ax.texts] == ["-12.0 points"]
+    assert "One false alarm in 0.5 years" in ax.get_xlabel()
+    assert ax.get_title(loc="left") == "1 alarm in 40 days"
+    with pytest.raises(InputError, match="one series"):
+        cl.plots.plot_trend(pd.concat([found, found]))
