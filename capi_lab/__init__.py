@@ -20,6 +20,7 @@ _HOMES = {
     "PLATFORMS": "capi_lab.platforms",
     "Reconciled": "capi_lab.reconcile",
     "Sandbox": "capi_lab.sandbox",
+    "Simulation": "capi_lab.simulate",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
     "answer": "capi_lab.simulate",
@@ -64,6 +65,7 @@ _HOMES = {
     "relative_event_coverage": "capi_lab.measure",
     "report": "capi_lab.report",
     "sample_size": "capi_lab.model",
+    "simulate": "capi_lab.simulate",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
     "touches": "capi_lab.reconcile",
@@ -77,6 +79,7 @@ __all__ = [
     "PLATFORMS",
     "Reconciled",
     "Sandbox",
+    "Simulation",
     "Waterfall",
     "World",
     "__version__",
@@ -122,6 +125,7 @@ __all__ = [
     "relative_event_coverage",
     "report",
     "sample_size",
+    "simulate",
     "suppress_small",
     "tables",
     "touches",
@@ -179,7 +183,7 @@ if TYPE_CHECKING:
     )
     from capi_lab.report import report
     from capi_lab.sandbox import Sandbox
-    from capi_lab.simulate import World, answer, faults, inject, observe
+    from capi_lab.simulate import Simulation, World, answer, faults, inject, observe, simulate
 
 
 class _Package(ModuleType):
@@ -197,6 +201,7 @@ class _Package(ModuleType):
 
 
 _FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report"})
+_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "simulate"})
 sys.modules[__name__].__class__ = _Package
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "Bucket",
     "Caveat",
     "Channel",
+    "ClickFate",
     "ClockFault",
     "Consent",
     "CreditModel",
@@ -133,6 +134,22 @@ class Engine(StrEnum):
     WEBKIT = "WebKit"
     GECKO = "Gecko"
     TRIDENT = "Trident"
+
+
+class ClickFate(StrEnum):
+    """What became of an ad click's id until the order: the first that happened."""
+
+    NO_CLICK = "no_click"
+    NO_CONSENT = "no_consent"
+    STRIPPED = "stripped"
+    REDIRECT_LOST = "redirect_lost"
+    CAPTURE_FAILED = "capture_failed"
+    JAR_LEFT = "jar_left"
+    DEVICE_CHANGED = "device_changed"
+    SESSION_ENDED = "session_ended"
+    CLEARED = "cleared"
+    EXPIRED = "expired"
+    KEPT = "kept"
 
 
 class Storage(StrEnum):

@@ -97,6 +97,7 @@ def test_glossary_explains_every_word() -> None:
         words.Device,
         words.Engine,
         words.Evidence,
+        words.ClickFate,
         words.Storage,
         words.MatchedBy,
         words.ServerFault,

@@ -4,7 +4,22 @@ from capi_lab.simulate import faults
 from capi_lab.simulate.answer import Answer, answer
 from capi_lab.simulate.browsers import browser_shares
 from capi_lab.simulate.inject import Injected, inject
+from capi_lab.simulate.ledger import LaidWorld
 from capi_lab.simulate.observe import Observation, observe
+from capi_lab.simulate.run import Simulation, simulate
 from capi_lab.simulate.world import World
 
-__all__ = ["Answer", "Injected", "Observation", "World", "answer", "browser_shares", "faults", "inject", "observe"]
+__all__ = [
+    "Answer",
+    "Injected",
+    "LaidWorld",
+    "Observation",
+    "Simulation",
+    "World",
+    "answer",
+    "browser_shares",
+    "faults",
+    "inject",
+    "observe",
+    "simulate",
+]

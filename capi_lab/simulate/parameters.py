@@ -245,7 +245,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("email_given", 0.96, 0.85, 1.0, A, _OURS, "customers whose orders have an e-mail address"),
     Parameter("phone_given", 0.60, 0.2, 0.9, A, _OURS, "customers whose orders have a phone number"),
     Parameter("pii_bad", 0.03, 0.005, 0.10, A, _OURS, "addresses and numbers typed so that none can be read", off=0.0),
-    Parameter("known_customer", 0.5, 0.2, 0.9, A, _OURS, "customers whose events carry the shop's own customer id"),
+    Parameter(
+        "known_customer", 0.5, 0.2, 0.9, A, _OURS,
+        "customers whose events carry the shop's own customer id, and whose server events the browser's",
+    ),
     *_each(
         "account",
         "share of customers with an account on the platform",
@@ -294,9 +297,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "pixel_signed_in", 0.7, 0.4, 0.9, A, _OURS,
         "account holders whose browser, where third-party cookies work, shows the pixel who they are",
-    ),
-    Parameter(
-        "fallback_saves", 0.5, 0.2, 0.8, A, _OURS, "pairs with unlike ids that a platform's fallback keys still merge"
     ),
     Parameter(
         "modelled", 0.10, 0.0, 0.35, A, "no platform says how much",

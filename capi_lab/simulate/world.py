@@ -23,6 +23,8 @@ from capi_lab.words import Storage
 if TYPE_CHECKING:
     import pandas as pd
 
+    from capi_lab.simulate.ledger import LaidWorld
+
 __all__ = ["LAGS", "PRESETS", "Matching", "World"]
 
 LAGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -162,7 +164,6 @@ class World:
     ip_match: Mapping[str, float] = _each("ip_match")
     signed_in_at_click: Mapping[str, float] = _each("signed_in_at_click")
     pixel_signed_in: float = _number("pixel_signed_in")
-    fallback_saves: float = _number("fallback_saves")
     modelled: float = _number("modelled")
     consent_gate: bool = True
     storage: Storage = Storage.JS_COOKIE
@@ -294,6 +295,30 @@ class World:
             value = getattr(self, whole)
             found |= {f"{whole}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {whole: value}
         return found
+
+    def on(self, conversions: pd.DataFrame) -> LaidWorld:
+        """Lay this world on a ledger: its orders, values and customers stay, what tracking saw of them is drawn.
+
+        Parameters
+        ----------
+        conversions : DataFrame
+            Contract ``conversions``. Orders of one ``user_key`` share their traits. What the ledger says of a customer
+            (country, browser, system, device, consent) and of an order is what happens; e-mail addresses, phone
+            numbers and the like are made up where it has no such column, amounts never. Click ids are drawn anew.
+
+        Returns
+        -------
+        LaidWorld
+            For `simulate`. Rows of real origin become ``semi-synthetic``.
+
+        Raises
+        ------
+        ContractError
+            The ledger breaks its contract.
+        """
+        from capi_lab.simulate.ledger import LaidWorld
+
+        return LaidWorld(self, conversions)
 
     def matching(self, platform: str) -> Matching:
         """Return what one platform can do with an event; the click window is its spec's.

@@ -1,0 +1,131 @@
+"""Random numbers by counter: a draw is a function of seed, mechanism and entity, of nothing else.
+
+So turning one knob leaves every other draw as it was, and neither the size of a chunk, nor the order of rows, nor the
+number of threads changes a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LANE", "WORD", "Draws", "Entities", "below", "threshold"]
+
+LANE, WORD = 2**16, 2**32
+"""Draws are whole numbers below these; a chance is a threshold among them."""
+
+
+class Entities(NamedTuple):
+    """Numbers of things that happen or people there are, 64 bits in two halves.
+
+    Parameters
+    ----------
+    low : ndarray of uint32
+    high : ndarray of uint32, or int
+        One for all of them where it is the same.
+    """
+
+    low: NDArray[np.uint32]
+    high: NDArray[np.uint32] | int = 0
+
+    def at(self, rows: NDArray[np.intp]) -> Entities:
+        """Return some of them."""
+        return Entities(self.low[rows], self.high if isinstance(self.high, int) else self.high[rows])
+
+    @classmethod
+    def span(cls, start: int, stop: int) -> Entities:
+        """Return the numbers from ``start`` to ``stop``; both lie within the same 2**32."""
+        low = np.arange(start & 0xFFFFFFFF, (start & 0xFFFFFFFF) + stop - start, dtype=np.int64).astype(np.uint32)
+        return cls(low, start >> 32)
+
+    @classmethod
+    def named(cls, names: Any) -> Entities:
+        """Return numbers for texts: the same text, the same number, wherever it stands.
+
+        Parameters
+        ----------
+        names : ndarray or Series of str
+        """
+        from pandas.util import hash_array
+
+        wide = hash_array(np.asarray(names, dtype=object), categorize=False)
+        return cls((wide & np.uint64(0xFFFFFFFF)).astype(np.uint32), (wide >> np.uint64(32)).astype(np.uint32))
+
+
+def threshold(p: Any, one: int = LANE) -> Any:
+    """Return the number of draws that are a hit, of ``one``: exact for 0 and 1, and to 1 in 65,536 between."""
+    return np.rint(np.asarray(p, dtype=np.float64) * one).astype(np.uint32)
+
+
+class Draws:
+    """Draws of one seed.
+
+    Parameters
+    ----------
+    seed : int
+
+    Notes
+    -----
+    Three rounds of multiply and xor-shift on 32 bits (constants of the *triple32* mixer, C. Wellons), with half of a
+    64-bit key of seed and mechanism added before the first and the second. Two rounds show a bias in the lower lane.
+    `tests/simulate/test_draws.py` measures uniformity and dependence.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._keys = cache(self._key)
+
+    def _key(self, mechanism: str) -> tuple[int, int]:
+        digest = hashlib.blake2b(f"{self.seed} {mechanism}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+    def words(self, mechanism: str, of: Entities) -> NDArray[np.uint32]:
+        """Return 32 random bits for each entity."""
+        first, second = self._keys(mechanism)
+        x = of.low + np.uint32(first)
+        turned = np.right_shift(x, 17)
+        np.bitwise_xor(x, turned, out=x)
+        np.multiply(x, np.uint32(0xED5AD4BB), out=x)
+        np.right_shift(x, 11, out=turned)
+        np.bitwise_xor(x, turned, out=x)
+        if isinstance(of.high, int):
+            second = (second + of.high * 0x9E3779B1) & 0xFFFFFFFF
+        else:
+            np.multiply(of.high, np.uint32(0x9E3779B1), out=turned)
+            np.add(x, turned, out=x)
+        np.add(x, np.uint32(second), out=x)
+        np.multiply(x, np.uint32(0xAC4C1B51), out=x)
+        np.right_shift(x, 15, out=turned)
+        np.bitwise_xor(x, turned, out=x)
+        np.multiply(x, np.uint32(0x31848BAB), out=x)
+        np.right_shift(x, 14, out=turned)
+        np.bitwise_xor(x, turned, out=x)
+        return x
+
+    def lanes(self, mechanisms: str, of: Entities) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Return two draws in [0, `LANE`) for each entity: the halves of one word, for two mechanisms."""
+        word = self.words(mechanisms, of)
+        upper = np.right_shift(word, 16)
+        np.bitwise_and(word, np.uint32(LANE - 1), out=word)
+        return word, upper
+
+    def uniform(self, mechanism: str, of: Entities) -> NDArray[np.float64]:
+        """Return a draw in (0, 1) for each entity."""
+        return np.asarray((self.words(mechanism, of) + 0.5) / WORD, dtype=np.float64)
+
+    def hit(self, mechanism: str, of: Entities, p: float) -> NDArray[np.bool_]:
+        """Say of each entity whether what has chance ``p`` happens to it."""
+        if p <= 0 or p >= 1:
+            return np.full(len(of.low), p >= 1)
+        return np.asarray(self.words(mechanism, of) < threshold(p, WORD - 1))
+
+
+def below(lane: NDArray[np.uint32], p: float) -> NDArray[np.bool_]:
+    """Say where a lane is a hit of chance ``p``."""
+    return np.asarray(lane < threshold(p))
