@@ -63,6 +63,7 @@ bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at f
 	$(BENCH) benchmarks/identity.py
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
+	$(BENCH) benchmarks/simulate.py --orders 1e6 1e7
 
 bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) benchmarks/run.py
@@ -71,12 +72,14 @@ bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) benchmarks/identity.py
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
+	$(BENCH) benchmarks/simulate.py
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
 	$(BIN)/python -m tests.fuzz
 
-docs: $(STAMP)  ## write docs/platforms.md from the platforms' rules
+docs: $(STAMP)  ## write docs/platforms.md from the rules, and the measured tables of docs/simulator.md
 	$(BIN)/capi-lab platforms > docs/platforms.md
+	$(BIN)/python docs/write_simulator.py
 
 lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11 to 3.13
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

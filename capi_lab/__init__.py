@@ -45,6 +45,7 @@ _HOMES = {
     "errors": "capi_lab.errors",
     "faults": "capi_lab.simulate",
     "gap_by_cause": "capi_lab.measure",
+    "headlines": "capi_lab.simulate",
     "identity": "capi_lab.identity",
     "inject": "capi_lab.simulate",
     "key_coverage": "capi_lab.measure",
@@ -105,6 +106,7 @@ __all__ = [
     "errors",
     "faults",
     "gap_by_cause",
+    "headlines",
     "identity",
     "inject",
     "key_coverage",
@@ -183,7 +185,7 @@ if TYPE_CHECKING:
     )
     from capi_lab.report import report
     from capi_lab.sandbox import Sandbox
-    from capi_lab.simulate import Simulation, World, answer, faults, inject, observe, simulate
+    from capi_lab.simulate import Simulation, World, answer, faults, headlines, inject, observe, simulate
 
 
 class _Package(ModuleType):
@@ -200,8 +202,7 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
 
-_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report"})
-_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "simulate"})
+_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report", "simulate"})
 sys.modules[__name__].__class__ = _Package
 
 

@@ -3,6 +3,7 @@
 from capi_lab.simulate import faults
 from capi_lab.simulate.answer import Answer, answer
 from capi_lab.simulate.browsers import browser_shares
+from capi_lab.simulate.headlines import headlines
 from capi_lab.simulate.inject import Injected, inject
 from capi_lab.simulate.ledger import LaidWorld
 from capi_lab.simulate.observe import Observation, observe
@@ -19,6 +20,7 @@ __all__ = [
     "answer",
     "browser_shares",
     "faults",
+    "headlines",
     "inject",
     "observe",
     "simulate",
