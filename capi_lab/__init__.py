@@ -17,7 +17,10 @@ __version__ = "0.1.0"
 
 # name -> module that holds it; a name equal to the module's last part is the module itself
 _HOMES = {
+    "Outbox": "capi_lab.send",
     "PLATFORMS": "capi_lab.platforms",
+    "Plan": "capi_lab.send",
+    "Receipt": "capi_lab.send",
     "Reconciled": "capi_lab.reconcile",
     "Sandbox": "capi_lab.sandbox",
     "Simulation": "capi_lab.simulate",
@@ -58,6 +61,7 @@ _HOMES = {
     "overcount": "capi_lab.measure",
     "pair_causes": "capi_lab.measure",
     "paired_difference": "capi_lab.measure",
+    "plan": "capi_lab.send",
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "post_stratify": "capi_lab.measure",
@@ -66,6 +70,7 @@ _HOMES = {
     "relative_event_coverage": "capi_lab.measure",
     "report": "capi_lab.report",
     "sample_size": "capi_lab.model",
+    "send": "capi_lab.send",
     "simulate": "capi_lab.simulate",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
@@ -76,8 +81,11 @@ _HOMES = {
     "words": "capi_lab.words",
 }
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design promises
+    "Outbox",
     "PLATFORMS",
+    "Plan",
+    "Receipt",
     "Reconciled",
     "Sandbox",
     "Simulation",
@@ -119,6 +127,7 @@ __all__ = [
     "overcount",
     "pair_causes",
     "paired_difference",
+    "plan",
     "platforms",
     "plots",
     "post_stratify",
@@ -127,6 +136,7 @@ __all__ = [
     "relative_event_coverage",
     "report",
     "sample_size",
+    "send",
     "simulate",
     "suppress_small",
     "tables",
@@ -185,6 +195,7 @@ if TYPE_CHECKING:
     )
     from capi_lab.report import report
     from capi_lab.sandbox import Sandbox
+    from capi_lab.send import Outbox, Plan, Receipt, plan, send
     from capi_lab.simulate import Simulation, World, answer, faults, headlines, inject, observe, simulate
 
 
@@ -202,7 +213,7 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
 
-_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report", "simulate"})
+_FUNCTIONS_NAMED_LIKE_PACKAGES = frozenset({"reconcile", "report", "send", "simulate"})
 sys.modules[__name__].__class__ = _Package
 
 

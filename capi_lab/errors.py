@@ -9,6 +9,12 @@
     │   ├── NaiveTimeError     times without a zone, and no ``tz=`` to place them
     │   └── UnknownNameError   a platform, sample, column or key that does not exist
     ├── NotebookError          a cell of a notebook failed
+    ├── OutboxError            the outbox cannot be used as it is
+    │   └── OutboxBusyError    another process is sending to the same account
+    ├── SendError              a send cannot be made
+    │   ├── ApprovalError      the plan is not the one that was approved
+    │   ├── CredentialError    a credential is missing or refused
+    │   └── NotSupportedError  the platform has no such thing
     └── MissingExtraError      an optional dependency is not installed
 
 One warning is not an error: `CaveatWarning`, where a number is right only under a condition nobody has checked.
@@ -22,14 +28,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "ApprovalError",
     "CapiLabError",
     "CaveatWarning",
     "ContractError",
+    "CredentialError",
     "InputError",
     "LoadError",
     "MissingExtraError",
     "NaiveTimeError",
+    "NotSupportedError",
     "NotebookError",
+    "OutboxBusyError",
+    "OutboxError",
+    "SendError",
     "UnknownNameError",
 ]
 
@@ -80,6 +92,30 @@ class UnknownNameError(InputError):
 
 class NotebookError(CapiLabError):
     """A cell of a notebook failed; the message names the error, not what the cell held."""
+
+
+class OutboxError(CapiLabError):
+    """The outbox cannot be used as it is."""
+
+
+class OutboxBusyError(OutboxError):
+    """Another process is sending to the same account; wait for it or stop it."""
+
+
+class SendError(CapiLabError):
+    """A send cannot be made."""
+
+
+class ApprovalError(SendError):
+    """The plan is not the one that was approved."""
+
+
+class CredentialError(SendError):
+    """A credential is missing or refused; the message names where it is looked for, never what was found."""
+
+
+class NotSupportedError(SendError):
+    """The platform has no such thing; the message says what to do instead."""
 
 
 class MissingExtraError(CapiLabError, ImportError):

@@ -30,6 +30,7 @@ LAYERS = {
     "model": 7,
     "plots": 8,
     "simulate": 8,
+    "send": 8,
     "sandbox": 9,
     "report": 10,
     "lab": 10,
@@ -40,11 +41,15 @@ MAY_USE = {
     "simulate": {"errors", "words", "shipped", "tables", "identity", "platforms"},
     "sandbox": {"errors", "words", "sources", "tables", "identity", "platforms", "simulate"},
     "plots": {"errors", "words", "tables"},
+    "send": {"errors", "words", "tables", "identity", "platforms", "engine", "reconcile"},
     "identity": {"errors", "words", "sources"},
     "load": {"errors", "words", "sources", "shipped", "tables", "identity", "platforms"},
 }
 FENCES = {
     "httpx": {"send"},
+    "stamina": {"send"},
+    "keyring": {"send"},
+    "google": {"send"},
     "matplotlib": {"plots", "report"},
     "pandera": {"tables"},
     "ibis": {"engine", "load", "reconcile", "measure", "identity"},

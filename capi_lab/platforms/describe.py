@@ -172,6 +172,14 @@ def _route(route: Route, *, default: bool) -> Iterator[str]:
     yield f"- at most {limits.batch_rows:,} rows a request; no older than {duration(limits.max_age)}{ages}"
     yield f"- times as {route.time}; a bad row {route.bad_row}"
     yield f"- a resend with the same key counts once: {_answer(route.resend)}"
+    pace = route.sending.pace
+    most = " and ".join(f"{n:,} in {duration(per)}" for n, per in pace.limits) or "no figure known"
+    yield f"- pace: requests {most}; {pace.parallel} at once; an answer is waited for {duration(route.sending.timeout)}"
+    probe = route.sending.probe
+    yield f"- trying out without recording: {'not possible' if probe is None else probe.note}"
+    yield "- read-back: " + ("none" if route.reading is None else f"`{route.reading.method} {route.reading.url}`")
+    kinds = ", ".join(f"{kind} (`{word}`)" for kind, word in route.corrections.kinds.items()) or "none"
+    yield f"- corrections: {kinds}" + (f"; {route.corrections.note}" if route.corrections.note else "")
     yield ""
     yield from _table(
         ("setting", "meaning", "form", "default"),

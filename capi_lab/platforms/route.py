@@ -6,6 +6,7 @@ Microsoft's two unrelated products). Facts only: `wire` turns rows into requests
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from capi_lab.errors import UnknownNameError
 from capi_lab.platforms.needs import Need
 from capi_lab.platforms.rules import Assumption, DedupRule
+from capi_lab.platforms.sending import Corrections, Reading, Sending, TokenRule
 from capi_lab.platforms.server import Server
 from capi_lab.sources import Source
 
@@ -87,14 +89,20 @@ class Auth:
     field : str
         Name of header or body field.
     credentials : tuple of str
-        Environment variables that may hold the secret.
+        Environment variables that may hold the secret; the first holds the access token itself.
     note : str
+    headers : mapping
+        Further headers to the environment variables they come from; all are needed.
+    token : TokenRule or None
+        How a token is got where none is given; None: it is made by hand.
     """
 
     style: AuthStyle
     field: str
     credentials: tuple[str, ...]
     note: str = ""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    token: TokenRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,10 @@ class Setting:
     default : str or None
     counts : bool
         Are rows sent with it counted? A mark of tests can keep them out.
+    account : bool
+        It says where rows end up: under another value the same row is another matter.
+    trial : bool
+        Only for trying things out: refused where rows are meant to count.
     """
 
     name: str
@@ -118,6 +130,8 @@ class Setting:
     required: bool = True
     default: str | None = None
     counts: bool = True
+    account: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +254,10 @@ class Route:
         What the other side does with a request.
     hosts : tuple of str
         The live hosts; everything else is a sandbox.
+    sending : Sending
+    reading : Reading or None
+        None: the platform has no report we can read.
+    corrections : Corrections
     sources : mapping
         Field name to its `Source`.
     """
@@ -260,6 +278,9 @@ class Route:
     dedup: DedupRule
     server: Server
     hosts: tuple[str, ...]
+    sending: Sending
+    reading: Reading | None
+    corrections: Corrections
     sources: Mapping[str, Source]
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from capi_lab.platforms.rows import Rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_digest", "screen"]
+__all__ = ["asker", "is_digest", "screen"]
 
 
 def screen(found: checks.Findings, rows: Rows, route: Route, chosen: Mapping[str, str], clock: pd.Timestamp) -> None:
@@ -35,6 +35,25 @@ def screen(found: checks.Findings, rows: Rows, route: Route, chosen: Mapping[str
     clock : Timestamp
         In UTC.
     """
+    ask = asker(rows, route, chosen, clock)
+    for need in route.needs:
+        found.error(need.rule, ~ask(need.condition), need.message)
+
+
+def asker(
+    rows: Rows, route: Route, chosen: Mapping[str, str], clock: pd.Timestamp
+) -> Callable[[needs.Condition], NDArray[np.bool_]]:
+    """Return a function that says of which rows a condition holds; each part is asked once.
+
+    Parameters
+    ----------
+    rows : Rows
+    route : Route
+    chosen : mapping
+        Settings, checked, with their defaults.
+    clock : Timestamp
+        In UTC.
+    """
     known: dict[needs.RowCondition, NDArray[np.bool_]] = {}
 
     def answer(condition: needs.RowCondition) -> NDArray[np.bool_]:
@@ -42,10 +61,13 @@ def screen(found: checks.Findings, rows: Rows, route: Route, chosen: Mapping[str
             known[condition] = _answer(condition, rows, route, clock)
         return known[condition]
 
-    for need in route.needs:
-        condition = needs.settled(need.condition, chosen)
-        kept = np.full(len(rows), condition) if isinstance(condition, bool) else needs.holds(condition, answer)
-        found.error(need.rule, ~kept, need.message)
+    def ask(condition: needs.Condition) -> NDArray[np.bool_]:
+        left = needs.settled(condition, chosen)
+        if isinstance(left, bool):
+            return np.full(len(rows), left)
+        return np.asarray(needs.holds(left, answer), dtype=bool)
+
+    return ask
 
 
 def _answer(  # noqa: PLR0912 - one case for each kind of condition

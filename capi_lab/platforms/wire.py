@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from capi_lab.platforms.route import OutcomeStatus, Route
+from capi_lab.platforms.sending import Correction
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from capi_lab.platforms.spec import PlatformSpec
 
 __all__ = [
+    "Corrector",
     "Level",
     "Outcome",
     "Problem",
@@ -152,6 +154,17 @@ class Wire(Protocol):
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:
         """Say what became of each row; never raises, whatever came back."""
+
+
+@runtime_checkable
+class Corrector(Protocol):
+    """A wire whose platform takes corrections: `Route.corrections` says which."""
+
+    def correct(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, kind: Correction) -> list[Request]:
+        """Turn corrections of one kind into requests; the replies are read by `Wire.decode`.
+
+        The rows are the conversions as they were sent, with the new ``value`` and a column ``correction_time``.
+        """
 
 
 # -- reading replies: whatever shape they have, nothing here raises ----------------------------------------

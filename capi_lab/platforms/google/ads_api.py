@@ -34,8 +34,9 @@ from capi_lab.platforms.google.replies import (
 )
 from capi_lab.platforms.google.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects, require
 from capi_lab.platforms.screen import screen
+from capi_lab.platforms.sending import Correction
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -135,6 +136,11 @@ class GoogleAdsApi:
         else:
             name, written = "conversions", self._clicks(data, chosen)
         url = self.route.url.format(**(chosen | {"operation": METHODS[chosen["operation"]]}))
+        return self._requests(name, written, url, data, chosen)
+
+    def _requests(
+        self, name: str, written: list[dict[str, Any]], url: str, data: Rows, chosen: Mapping[str, str]
+    ) -> list[Request]:
         headers = {"Content-Type": "application/json"}
         if "login_customer_id" in chosen:
             headers["login-customer-id"] = chosen["login_customer_id"]
@@ -197,6 +203,37 @@ class GoogleAdsApi:
             },
             n,
         )
+
+    @collector_paused()
+    def correct(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, kind: Correction) -> list[Request]:
+        """Write retractions or restatements of conversions that were sent.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or malformed.
+        """
+        chosen = checked_settings(self.route, settings)
+        data, facts = Rows.to_send(rows, SPEC), self.route.corrections
+        require(data, "correction_time", *(("value",) if kind is Correction.RESTATE else ()))
+        n, orders = len(data), data.text(chosen["transaction_id"])
+        pairs = objects(
+            {"gclid": data.text("gclid"), "conversionDateTime": data.times("event_time", self.route.time)}, n
+        )
+        money = objects({"adjustedValue": data.numbers("value"), "currencyCode": data.text("currency")}, n)
+        written = objects(
+            {
+                "conversionAction": constant(_action(chosen), n),
+                "adjustmentType": constant(facts.kinds[kind], n),
+                "adjustmentDateTime": data.times("correction_time", self.route.time),
+                "orderId": orders,
+                # Order id and click id exclude each other.
+                "gclidDateTimePair": [None if order else pair for order, pair in zip(orders, pairs, strict=True)],
+                "restatementValue": money if kind is Correction.RESTATE else constant(None, n),
+            },
+            n,
+        )
+        return self._requests("conversionAdjustments", written, facts.url.format(**chosen), data, chosen)
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:
         """Read a reply: HTTP 200 even where rows fail, each failed row named by its index.

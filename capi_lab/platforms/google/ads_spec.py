@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.google.codes import ADS_API as CODES
 from capi_lab.platforms.google.needs import FULL_ADDRESS, HAS_CLICK, SHARED, unless
+from capi_lab.platforms.google.sending import ADS_CORRECTIONS, ADS_READING, ADS_SENDING, ADS_SENDING_SOURCES, ADS_TOKEN
 from capi_lab.platforms.google.server import ADS_SERVER, METHODS
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
@@ -147,6 +148,7 @@ ADS_API = Route(
         "Authorization",
         ("GOOGLE_ACCESS_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"),
         "scope https://www.googleapis.com/auth/adwords; developer tokens are ignored since 2026-09-09",
+        token=ADS_TOKEN,
     ),
     settings=(
         CUSTOMER_ID,
@@ -158,6 +160,7 @@ ADS_API = Route(
             "click: offline clicks and leads; enhancement: adds user data to the tag's conversion",
             r"click|enhancement",
             default="click",
+            account=True,
         ),
         TRANSACTION_ID,
         CLICK_ID_POLICY,
@@ -233,7 +236,11 @@ ADS_API = Route(
     ),
     server=ADS_SERVER,
     hosts=("googleads.googleapis.com",),
+    sending=ADS_SENDING,
+    reading=ADS_READING,
+    corrections=ADS_CORRECTIONS,
     sources={
+        **ADS_SENDING_SOURCES,
         "url": Source(f"{_DOCS}/reference/rpc/v26", _READ, Confidence.HIGH),
         "url.closed": Source(
             "https://developers.google.com/ads/blog/posts/2026/05/changes-to-offline-click-conversion",

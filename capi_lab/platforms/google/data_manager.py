@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capi_lab.errors import InputError
 from capi_lab.platforms.checks import Findings, utc
 from capi_lab.platforms.google.checks import check_clicks, check_repeats, check_rows, full_address
 from capi_lab.platforms.google.codes import FIELD_WARNINGS
@@ -20,6 +21,7 @@ from capi_lab.platforms.google.spec import ACTION_SOURCES, SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, objects, require
 from capi_lab.platforms.screen import screen
+from capi_lab.platforms.sending import Correction
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -132,6 +134,19 @@ class GoogleDataManager:
                 body["validateOnly"] = True
             requests.append(Request("POST", self.route.url, headers, body, tuple(data.ids[part])))
         return requests
+
+    def correct(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, kind: Correction) -> list[Request]:
+        """Write new values of conversions that were sent: the same transaction id once more.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or malformed, or the kind is none Google takes here.
+        """
+        if kind not in self.route.corrections.kinds:
+            raise InputError(self.route.corrections.note)
+        require(Rows.of(rows, SPEC), "value")
+        return self.encode(rows, settings)
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:
         """Read a reply: taken as a whole, or refused as a whole with the rows at fault named.

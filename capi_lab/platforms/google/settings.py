@@ -20,8 +20,12 @@ __all__ = [
     "VALIDATE_ONLY",
 ]
 
-CUSTOMER_ID = Setting("customer_id", "account that owns the conversion action, without hyphens", r"\d{10}")
-ACTION_ID = Setting("conversion_action_id", "number of the conversion action, no resource name", r"\d{1,19}")
+CUSTOMER_ID = Setting(
+    "customer_id", "account that owns the conversion action, without hyphens", r"\d{10}", account=True
+)
+ACTION_ID = Setting(
+    "conversion_action_id", "number of the conversion action, no resource name", r"\d{1,19}", account=True
+)
 LOGIN_CUSTOMER_ID = Setting(
     "login_customer_id", "manager account through which the credential comes", r"\d{10}", required=False
 )
@@ -57,7 +61,7 @@ MISSING_CONSENT_SOURCE = Source(
     "UNKNOWN_CONSENT: row, request and account settings together gave nothing",
 )
 VALIDATE_ONLY = Setting(
-    "validate_only", "Google checks the request and records nothing", r"true|false", default="false"
+    "validate_only", "Google checks the request and records nothing", r"true|false", default="false", trial=True
 )
 
 ACTION_SOURCES_PAGE = Source(

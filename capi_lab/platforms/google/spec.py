@@ -13,6 +13,7 @@ from capi_lab.platforms.google.ads_spec import ADS_API
 from capi_lab.platforms.google.codes import DATA_MANAGER
 from capi_lab.platforms.google.needs import CONSENT_COUNTRIES, DATA_MANAGER_NEEDS
 from capi_lab.platforms.google.pixel import PIXEL
+from capi_lab.platforms.google.sending import CORRECTIONS, READING, SENDING, SENDING_SOURCES, TOKEN
 from capi_lab.platforms.google.server import DATA_MANAGER_SERVER
 from capi_lab.platforms.google.settings import (
     ACTION_ID,
@@ -78,6 +79,7 @@ _DATA_MANAGER = Route(
         "Authorization",
         ("GOOGLE_ACCESS_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"),
         "scope https://www.googleapis.com/auth/datamanager; an adwords token gets 403; API keys are not taken",
+        token=TOKEN,
     ),
     settings=(
         CUSTOMER_ID,
@@ -166,7 +168,11 @@ _DATA_MANAGER = Route(
     ),
     server=DATA_MANAGER_SERVER,
     hosts=("datamanager.googleapis.com",),
+    sending=SENDING,
+    reading=READING,
+    corrections=CORRECTIONS,
     sources={
+        **SENDING_SOURCES,
         "url": Source(
             "https://github.com/googleapis/googleapis/blob/master/google/ads/datamanager/v1/ingestion_service.proto",
             _BUILT,

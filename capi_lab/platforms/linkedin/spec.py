@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from capi_lab.platforms.linkedin.codes import CODES
 from capi_lab.platforms.linkedin.pixel import PIXEL
+from capi_lab.platforms.linkedin.sending import CORRECTIONS, READING, SENDING, SENDING_SOURCES, TOKEN
 from capi_lab.platforms.linkedin.server import SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
@@ -104,9 +105,15 @@ _CAPI = Route(
         "Authorization",
         ("LINKEDIN_ACCESS_TOKEN",),
         "Direct API token from Signals Manager, or OAuth with rw_conversions",
+        token=TOKEN,
     ),
     settings=(
-        Setting("conversion_id", "number of the conversion rule; its type is the name of every event", r"\d{1,19}"),
+        Setting(
+            "conversion_id",
+            "number of the conversion rule; its type is the name of every event",
+            r"\d{1,19}",
+            account=True,
+        ),
         Setting("version", "API version, YYYYMM; each lives a year", r"\d{6}", default="202609"),
     ),
     limits=Limits(batch_rows=5000, max_age=timedelta(days=90), fresh=timedelta(days=1)),
@@ -155,7 +162,11 @@ _CAPI = Route(
     ),
     server=SERVER,
     hosts=("api.linkedin.com",),
+    sending=SENDING,
+    reading=READING,
+    corrections=CORRECTIONS,
     sources={
+        **SENDING_SOURCES,
         "url": Source(_API, date(2026, 8, 25), Confidence.HIGH, "batches as in LinkedIn's own client and collection"),
         "settings.version": Source(
             f"{_DOCS}/integrations/migrations",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from capi_lab.identity.rules import KEY_RULES
 from capi_lab.platforms.meta.codes import CODES
 from capi_lab.platforms.meta.pixel import PIXEL
+from capi_lab.platforms.meta.sending import CORRECTIONS, READING, SENDING, SENDING_SOURCES
 from capi_lab.platforms.meta.server import SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
@@ -151,13 +152,14 @@ _CAPI = Route(
         "system-user token, or one generated in Events Manager",
     ),
     settings=(
-        Setting("dataset_id", "dataset or pixel the events belong to", r"\d{5,20}"),
+        Setting("dataset_id", "dataset or pixel the events belong to", r"\d{5,20}", account=True),
         Setting("version", "Graph API version", r"v\d{2,3}\.\d", default="v26.0"),
         Setting(
             "test_event_code",
             "shows events under Test Events; they still count, so never in production",
             r"[A-Z0-9]{4,20}",
             required=False,
+            trial=True,
         ),
     ),
     limits=Limits(
@@ -220,7 +222,11 @@ _CAPI = Route(
     ),
     server=SERVER,
     hosts=("graph.facebook.com",),
+    sending=SENDING,
+    reading=READING,
+    corrections=CORRECTIONS,
     sources={
+        **SENDING_SOURCES,
         "url": Source(f"{_DOCS}/using-the-api", _READ, Confidence.HIGH),
         "settings.version": Source(
             "https://github.com/facebook/facebook-python-business-sdk",

@@ -20,8 +20,9 @@ from capi_lab.platforms.microsoft.codes import NUMBER_OF
 from capi_lab.platforms.microsoft.offline_spec import HASHES
 from capi_lab.platforms.microsoft.spec import SPEC
 from capi_lab.platforms.route import OutcomeStatus, Route
-from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects
+from capi_lab.platforms.rows import Rows, batches, checked_settings, collector_paused, constant, objects, require
 from capi_lab.platforms.screen import screen
+from capi_lab.platforms.sending import Correction
 from capi_lab.platforms.spec import PlatformSpec
 from capi_lab.platforms.wire import (
     Outcome,
@@ -110,6 +111,46 @@ class MicrosoftOffline:
             },
             n,
         )
+        return self._requests("OfflineConversions", conversions, self.route.url, data, chosen)
+
+    @collector_paused()
+    def correct(self, rows: pd.DataFrame | Rows, settings: Mapping[str, str], *, kind: Correction) -> list[Request]:
+        """Write retractions or restatements of conversions that were sent.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or malformed.
+
+        Notes
+        -----
+        What names the conversion must be as it was uploaded: rows that were changed since name nothing.
+        """
+        chosen = checked_settings(self.route, settings)
+        data, facts = Rows.to_send(rows, SPEC), self.route.corrections
+        restate = kind is Correction.RESTATE
+        require(data, "correction_time", *(("value",) if restate else ()))
+        n = len(data)
+        nothing: list[Any] = constant(None, n)
+        written = objects(
+            {
+                "ConversionName": constant(chosen["conversion_name"], n),
+                "ConversionTime": data.times("event_time", self.route.time),
+                "MicrosoftClickId": click_ids(data.text("msclkid"), dashed=False),
+                "HashedEmailAddress": data.key("email"),
+                "HashedPhoneNumber": data.key("phone"),
+                "AdjustmentType": constant(facts.kinds[kind], n),
+                "AdjustmentTime": data.times("correction_time", self.route.time),
+                "AdjustmentValue": _thousandths(data) if restate else nothing,
+                "AdjustmentCurrencyCode": data.text("currency") if restate else nothing,
+            },
+            n,
+        )
+        return self._requests("OfflineConversionAdjustments", written, facts.url, data, chosen)
+
+    def _requests(
+        self, name: str, written: list[dict[str, Any]], url: str, data: Rows, chosen: Mapping[str, str]
+    ) -> list[Request]:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -117,8 +158,8 @@ class MicrosoftOffline:
             "CustomerAccountId": chosen["customer_account_id"],
         }
         return [
-            Request("POST", self.route.url, headers, {"OfflineConversions": conversions[part]}, tuple(data.ids[part]))
-            for part in batches(n, self.route.limits.batch_rows)
+            Request("POST", url, headers, {name: written[part]}, tuple(data.ids[part]))
+            for part in batches(len(data), self.route.limits.batch_rows)
         ]
 
     def decode(self, reply: Reply, request: Request) -> list[Outcome]:

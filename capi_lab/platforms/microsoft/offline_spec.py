@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from capi_lab.platforms.microsoft.codes import OFFLINE_CODES
+from capi_lab.platforms.microsoft.sending import CORRECTIONS, READING, SENDING, SENDING_SOURCES, TOKEN
 from capi_lab.platforms.microsoft.server import OFFLINE_SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
@@ -75,11 +76,24 @@ OFFLINE = Route(
         ("MICROSOFT_ACCESS_TOKEN", "MICROSOFT_DEVELOPER_TOKEN"),
         "both are needed: the OAuth access token as Authorization: Bearer, the developer token as header "
         "DeveloperToken; the access token lives about an hour",
+        headers={"DeveloperToken": "MICROSOFT_DEVELOPER_TOKEN"},
+        token=TOKEN,
     ),
     settings=(
-        Setting("conversion_name", "name of the offline goal, at most 100 characters", r"\S(.{0,98}\S)?"),
+        Setting("conversion_name", "name of the offline goal, at most 100 characters", r"\S(.{0,98}\S)?", account=True),
         Setting("customer_id", "manager account, header CustomerId", r"[0-9]{1,19}"),
-        Setting("customer_account_id", "ad account the uploads belong to, header CustomerAccountId", r"[0-9]{1,19}"),
+        Setting(
+            "customer_account_id",
+            "ad account the uploads belong to, header CustomerAccountId",
+            r"[0-9]{1,19}",
+            account=True,
+        ),
+        Setting(
+            "goal_ids",
+            "numbers of the goals to read back, at most 20, separated by commas",
+            r"[0-9]{1,19}(,[0-9]{1,19}){0,19}",
+            required=False,
+        ),
     ),
     limits=Limits(batch_rows=1000, max_age=timedelta(days=90), click_max_age=timedelta(days=90)),
     needs=_NEEDS,
@@ -105,7 +119,11 @@ OFFLINE = Route(
     ),
     server=OFFLINE_SERVER,
     hosts=("campaign.api.bingads.microsoft.com",),
+    sending=SENDING,
+    reading=READING,
+    corrections=CORRECTIONS,
     sources={
+        **SENDING_SOURCES,
         "url": Source(_APPLY, _READ, Confidence.HIGH, "REST only: SOAP is withdrawn on 2027-01-31"),
         "auth": Source(
             "https://github.com/MicrosoftDocs/Advertising/blob/a21125d/advertising/bingads-13/"

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from capi_lab.platforms.microsoft.codes import UET_CODES
+from capi_lab.platforms.microsoft.sending import UET_CORRECTIONS, UET_READING, UET_SENDING, UET_SENDING_SOURCES
 from capi_lab.platforms.microsoft.server import UET_SERVER
 from capi_lab.platforms.needs import (
     NOT_DENIED,
@@ -87,7 +88,7 @@ UET = Route(
         AuthStyle.BEARER, "Authorization", ("MICROSOFT_UET_TOKEN",), "one fixed token per UET tag, from the tag's page"
     ),
     settings=(
-        Setting("tag_id", "UET tag the events belong to", r"[0-9]{1,19}"),
+        Setting("tag_id", "UET tag the events belong to", r"[0-9]{1,19}", account=True),
         Setting(
             "data_provider", "names the sender; required of third parties", r"[A-Za-z0-9_.\-]{1,50}", default="capi_lab"
         ),
@@ -142,7 +143,11 @@ UET = Route(
     ),
     server=UET_SERVER,
     hosts=("capi.uet.microsoft.com",),
+    sending=UET_SENDING,
+    reading=UET_READING,
+    corrections=UET_CORRECTIONS,
     sources={
+        **UET_SENDING_SOURCES,
         "url": Source(_GUIDE, _READ, Confidence.HIGH),
         "auth": Source(
             "https://learn.microsoft.com/en-us/advertising/campaign-management-service/getuettagauthkey?view=bingads-13",

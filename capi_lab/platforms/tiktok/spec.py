@@ -43,6 +43,7 @@ from capi_lab.platforms.rules import (
 from capi_lab.platforms.spec import PlatformSpec, match_keys
 from capi_lab.platforms.tiktok.codes import CODES
 from capi_lab.platforms.tiktok.pixel import PIXEL
+from capi_lab.platforms.tiktok.sending import CORRECTIONS, READING, SENDING, SENDING_SOURCES
 from capi_lab.platforms.tiktok.server import SERVER
 from capi_lab.sources import Confidence, Source
 from capi_lab.words import Channel, Ineligible
@@ -162,7 +163,12 @@ _EVENTS_API = Route(
         "made in Events Manager, or a developer app's with Measurement > Report Conversion Event",
     ),
     settings=(
-        Setting("event_source_id", "pixel code (web) or Offline Event Set ID (offline)", r"[A-Za-z0-9_\-]{4,64}"),
+        Setting(
+            "event_source_id",
+            "pixel code (web) or Offline Event Set ID (offline)",
+            r"[A-Za-z0-9_\-]{4,64}",
+            account=True,
+        ),
         Setting(
             "event_source",
             "where all events of a request happened; app and crm events need ids that conversions do not hold",
@@ -175,6 +181,7 @@ _EVENTS_API = Route(
             r"[A-Za-z0-9_\-]{4,40}",
             required=False,
             counts=False,
+            trial=True,
         ),
     ),
     limits=Limits(
@@ -249,7 +256,11 @@ _EVENTS_API = Route(
     ),
     server=SERVER,
     hosts=("business-api.tiktok.com",),
+    sending=SENDING,
+    reading=READING,
+    corrections=CORRECTIONS,
     sources={
+        **SENDING_SOURCES,
         "url": Source(_ENDPOINT, _READ, Confidence.HIGH, "Events API 2.0 lives under path version v1.3"),
         "auth": Source(_ENDPOINT, _READ, Confidence.HIGH, "a header of its own, neither Bearer nor query"),
         "settings.event_source_id": Source(

@@ -1,0 +1,162 @@
+"""What became of every row of a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from capi_lab.platforms.route import OutcomeStatus
+from capi_lab.platforms.wire import Outcome
+from capi_lab.send.planned import Plan
+from capi_lab.send.words import PlanAction, PlanReason, SendState
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Ledger", "Receipt"]
+
+_SKIPPED = "skipped"
+_WORD = {
+    SendState.ACCEPTED: OutcomeStatus.ACCEPTED,
+    SendState.REJECTED: OutcomeStatus.REJECTED,
+    SendState.PENDING: OutcomeStatus.RETRY,
+    SendState.UNKNOWN: OutcomeStatus.UNKNOWN,
+    SendState.IN_FLIGHT: OutcomeStatus.UNKNOWN,
+    SendState.EXPIRED: _SKIPPED,
+}
+# Where a row that did not leave now stands, where it has a standing.
+_STANDING = {
+    PlanReason.ALREADY_ACCEPTED: OutcomeStatus.ACCEPTED,
+    PlanReason.REJECTED_BEFORE: OutcomeStatus.REJECTED,
+    PlanReason.OUTCOME_UNKNOWN: OutcomeStatus.UNKNOWN,
+    PlanReason.IN_FLIGHT: OutcomeStatus.UNKNOWN,
+    PlanReason.WAITING: OutcomeStatus.RETRY,
+}
+_REMEDY = {
+    PlanReason.OUTCOME_UNKNOWN: "look into the platform's pages, then say outbox.resolve(platform, ids, arrived=...)",
+    PlanReason.IN_FLIGHT: "another process is sending it",
+    PlanReason.WAITING: "the platform asked to wait: plan again after not_before",
+    PlanReason.REJECTED_BEFORE: "mend the row and plan again",
+    PlanReason.DUPLICATE: "another conversion carries the same id: the platform would take both for one",
+    PlanReason.NO_SHARED_ID: "the pixel saw it and there is no id to merge by: it would count twice",
+    PlanReason.CLICK_TOO_FRESH: "the platform does not know the click yet: plan again later",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Receipt:
+    """What became of every row of a plan.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Contract ``receipts``, one row per conversion of the plan: ``conversion_id status code attempts sent_at
+        request_id platform``, and ``remedy`` (what to do, in words), ``sent_now`` (it left in this run), ``not_before``
+        (when to try again), ``kind``.
+    stopped : str
+        Why not everything was tried; empty where it was.
+    requests : int
+        How many left.
+    """
+
+    rows: pd.DataFrame = field(repr=False)
+    stopped: str = ""
+    requests: int = 0
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """How many rows have which ``status`` and ``code``, with the ``remedy``."""
+        columns = ["status", "code", "remedy"]
+        table = self.rows[columns].astype("str").groupby(columns).size().rename("n").reset_index()
+        return table.sort_values(["status", "n", "code"], ascending=[True, False, True], ignore_index=True)
+
+    def __repr__(self) -> str:
+        left = int(self.rows["sent_now"].sum())
+        lines = [f"{left:,} of {len(self.rows):,} rows left in {self.requests:,} requests"]
+        lines += [
+            f"{one.status:<9} {one.n:>12,}  {one.code}" + (f"  {one.remedy}" if one.remedy else "")
+            for one in self.counts.itertuples()
+        ]
+        return "\n".join(lines + ([f"stopped: {self.stopped}"] if self.stopped else []))
+
+
+class Ledger:
+    """Takes down what happens while a plan is sent; a few bytes a row.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        n = len(plan.rows)
+        self._plan = plan
+        self._status = np.zeros(n, dtype="int8")
+        self._said = np.zeros(n, dtype="int32")
+        self._attempts = np.zeros(n, dtype="int32")
+        self._sent_at = np.full(n, np.datetime64("NaT"), dtype="datetime64[us]")
+        self._not_before = np.full(n, np.datetime64("NaT"), dtype="datetime64[us]")
+        self._trace = np.zeros(n, dtype="int32")
+        self._traces: list[str] = [""]
+        self._words: dict[tuple[str, str], int] = {("", ""): 0}
+        self.requests = 0
+        self.totals: Counter[SendState] = Counter()
+
+    def left(self, places: NDArray[np.int64], at: int, trace: str, tries: int) -> None:
+        """Rows left, for the last time at ``at``."""
+        self._attempts[places] += tries
+        self._sent_at[places] = np.datetime64(at, "us")
+        self._traces.append(trace)
+        self._trace[places] = len(self._traces) - 1
+        self.requests += tries
+
+    def stands(self, place: int | NDArray[np.int64], state: SendState, one: Outcome, not_before: int | None) -> None:
+        """Rows stand so now."""
+        self._status[place] = list(SendState).index(state) + 1
+        self._said[place] = self._words.setdefault((one.code, one.message), len(self._words))
+        self._not_before[place] = np.datetime64("NaT") if not_before is None else np.datetime64(not_before, "us")
+
+    def receipt(self, stopped: str) -> Receipt:
+        """Write the receipt."""
+        plan, past = self._plan, self._plan.past
+        send = (plan.rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)
+        reasons = plan.rows["reason"].astype("str").to_numpy(dtype=object)
+        words = list(self._words)
+        status = np.array([OutcomeStatus.RETRY, *(_WORD[state] for state in SendState)], dtype=object)[self._status]
+        codes = np.array([code for code, _ in words], dtype=object)[self._said]
+        remedies = np.array([text for _, text in words], dtype=object)[self._said]
+        untried = send & (self._status == 0)
+        codes[untried], remedies[untried] = "not_tried", "plan and send again"
+        standing = {str(reason): str(word) for reason, word in _STANDING.items()}
+        rest = ~send
+        status[rest] = [standing.get(one, _SKIPPED) for one in reasons[rest]]
+        codes[rest] = reasons[rest]
+        advice = {str(reason): text for reason, text in _REMEDY.items()}
+        remedies[rest] = [advice.get(one, "") for one in reasons[rest]]
+        traces = np.array(self._traces, dtype=object)[self._trace]
+        places = plan.places
+        before = np.array([past.trace[i] for i in places], dtype=object)
+        earlier = past.sent_at[places].astype("datetime64[us]")
+        earlier[past.state[places] < 0] = np.datetime64("NaT")
+        waits = past.not_before[places].astype("datetime64[us]")
+        now = send & ~np.isnat(self._sent_at)
+        frame = pd.DataFrame(
+            {
+                "conversion_id": plan.rows["conversion_id"],
+                "status": pd.Series(status, dtype="str"),
+                "code": pd.Series(codes, dtype="str"),
+                "remedy": pd.Series(remedies, dtype="str"),
+                "attempts": (past.attempts[places] + self._attempts).astype("float64"),
+                "sent_at": pd.Series(np.where(now, self._sent_at, earlier)).dt.tz_localize("UTC"),
+                "request_id": pd.Series(np.where(now, traces, before), dtype="str").replace("", None).astype("str"),
+                "platform": plan.platform,
+                "kind": plan.kind,
+                "sent_now": now,
+                "not_before": pd.Series(np.where(rest, waits, self._not_before)).dt.tz_localize("UTC"),
+            }
+        )
+        return Receipt(frame, stopped, self.requests)
