@@ -69,6 +69,7 @@ _HOMES = {
     "reconcile": "capi_lab.reconcile",
     "relative_event_coverage": "capi_lab.measure",
     "report": "capi_lab.report",
+    "report_files": "capi_lab.report",
     "sample_size": "capi_lab.model",
     "send": "capi_lab.send",
     "simulate": "capi_lab.simulate",
@@ -135,6 +136,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "reconcile",
     "relative_event_coverage",
     "report",
+    "report_files",
     "sample_size",
     "send",
     "simulate",
@@ -193,7 +195,7 @@ if TYPE_CHECKING:
         reconcile,
         touches,
     )
-    from capi_lab.report import report
+    from capi_lab.report import report, report_files
     from capi_lab.sandbox import Sandbox
     from capi_lab.send import Outbox, Plan, Receipt, plan, send
     from capi_lab.simulate import Simulation, World, answer, faults, headlines, inject, observe, simulate

@@ -101,6 +101,72 @@ def check(
 
 
 @app.command()
+def report(
+    conversions: Annotated[Path, typer.Argument(help="Orders: a file of any format `check` knows.", metavar="ORDERS")],
+    events: Annotated[
+        list[Path],
+        typer.Argument(help="What pixel and server reported: files of any such format.", metavar="EVENTS..."),
+    ],
+    *,
+    platform: Annotated[str, typer.Option(help="Whose dedup rule to replay.")] = "meta",
+    by: Annotated[
+        list[str] | None, typer.Option(help="Column of the orders to break coverage down by; may be given again.")
+    ] = None,
+    receipts: Annotated[Path | None, typer.Option(help="What became of a send.")] = None,
+    reports: Annotated[Path | None, typer.Option(help="What the platform reports back.")] = None,
+    tz: Annotated[str | None, typer.Option(help="Zone of times that carry none, such as Europe/Berlin.")] = None,
+    map_order: Annotated[
+        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="Orders have columns of their own.")
+    ] = None,
+    map_event: Annotated[
+        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="Events have columns of their own.")
+    ] = None,
+    min_cell: Annotated[int, typer.Option(help="Groups of fewer conversions are suppressed.")] = 10,
+    out: Annotated[Path, typer.Option(help="Folder for the page and the tables.")] = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print findings and files as JSON.")] = False,
+) -> None:
+    """Reconcile orders with events and write one page: what is reported, what is wrong, what became of each order.
+
+    Exit code 0: no alert. 1: there is one, and it stands on top of the page. 2: a file cannot be used.
+    """
+    import json
+    from datetime import UTC, datetime
+
+    from capi_lab.report import report_files
+
+    made = report_files(
+        conversions,
+        events,
+        platform=platform,
+        now=datetime.now(UTC),
+        by=by or [],
+        receipts=receipts,
+        reports=reports,
+        tz=tz,
+        conversion_columns=_mapping(map_order),
+        event_columns=_mapping(map_event),
+        min_cell=min_cell,
+    )
+    written = made.write(out)
+    if as_json:
+        findings = [{"text": one.text, "alert": one.alert} for one in made.findings]
+        typer.echo(json.dumps({"findings": findings, "files": {k: str(v) for k, v in written.items()}}, indent=2))
+    else:
+        typer.echo(made)
+        typer.echo(f"\nPage      {written['html']}")
+    raise typer.Exit(int(any(one.alert for one in made.findings)))
+
+
+def _mapping(pairs: list[str] | None) -> dict[str, str] | None:
+    """Read ``theirs=ours``; the last sign of equality parts the two, for our names have none."""
+    found = [pair.rpartition("=") for pair in pairs or []]
+    wrong = [theirs for theirs, sign, ours in found if not (theirs and sign and ours)]
+    if wrong:
+        raise typer.BadParameter("write THEIRS=OURS, e.g. --map-order 'Order no.=conversion_id'")
+    return {theirs: ours for theirs, _, ours in found} or None
+
+
+@app.command()
 def sandbox(
     *,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,

@@ -1,5 +1,6 @@
 """Files to contract tables. Every loader returns `Loaded`: the table, and an account of every row."""
 
+from capi_lab.load.anyformat import any_format
 from capi_lab.load.aws_logs import alb_log, cloudfront_log
 from capi_lab.load.crm import crm_leads
 from capi_lab.load.ga4 import ga4_bigquery, ga4_clicks, ga4_fivetran
@@ -24,6 +25,7 @@ __all__ = [
     "Sample",
     "access_log",
     "alb_log",
+    "any_format",
     "cloudfront_log",
     "crm_leads",
     "ga4_bigquery",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -11,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capi_lab import load
 from capi_lab.errors import InputError, NaiveTimeError
 from capi_lab.identity import inspect_hashes
+from capi_lab.load.anyformat import find_format, load_found
 from capi_lab.load.files import Paths, source_files
-from capi_lab.load.marks import Recognised, named_format, recognise
 from capi_lab.load.result import Loaded, LoadReport
 from capi_lab.platforms import PLATFORMS
 from capi_lab.tables import CLICK_ID_COLUMNS, MATCH_KEY_COLUMNS, Table, contract
@@ -155,25 +153,16 @@ def check(
     """
     if now is not None and now.tzinfo is None:
         raise InputError("now has no zone: give datetime.now(UTC)")
-    found = named_format(as_format) if as_format else recognise(source_files(path)[0])
+    found = find_format(path, as_format)
     with tempfile.TemporaryDirectory(prefix="capi-lab-") as folder:
         try:
-            loaded = _loaded(found, path, tz, Path(folder) / "rows.parquet")
+            loaded = load_found(found, path, tz=tz, to=Path(folder) / "rows.parquet")
         except NaiveTimeError as error:
             return FileCheck(source_files(path)[0].name, found.loader, None, reasons=(str(error),))
         tally = _Tally(contract(loaded.report.table), now)
         for frame in _batches(loaded):
             tally.add(frame)
     return tally.result(found.loader, loaded.report)
-
-
-def _loaded(found: Recognised, path: Paths, tz: str | None, to: Path) -> Loaded:
-    """Load without holding the rows where the loader can."""
-    loader = getattr(load, found.loader)
-    options: dict[str, Any] = {"tz": tz, **found.options}
-    if "to" in inspect.signature(loader).parameters:
-        options["to"] = to
-    return loader(path, **options)  # type: ignore[no-any-return]
 
 
 def _batches(loaded: Loaded) -> Iterator[pd.DataFrame]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -143,3 +146,39 @@ def test_bad_arguments(made: Report) -> None:
     one = cl.report(rec, now=NOW)
     assert "Fewer" not in repr(one)
     assert one.tables["coverage_1"]["suppressed"].all()
+
+
+def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-W", "ignore", "-c", "from capi_lab.cli import main; main()", *map(str, words)]
+    return subprocess.run(call, capture_output=True, text=True, check=False)
+
+
+def test_from_files_of_any_format_to_the_page(tmp_path: Path) -> None:
+    """Orders of a shop, a browser's requests and a log of one's own, by the command a user types."""
+    formats = Path(__file__).parents[2] / "data" / "formats"
+    log = tmp_path / "server.csv"
+    log.write_text("Nr,Event,At,Via\n000A,Purchase,2026-01-01 01:00,capi\n001A,Purchase,2026-01-01 02:01,capi\n")
+    names = ["Nr=conversion_id", "Event=event_name", "At=event_time", "Via=channel"]
+    cl.load.table(
+        log, "events", dict(name.split("=") for name in names), "Europe/Berlin", to=tmp_path / "server.parquet"
+    )
+    done = command(
+        "report", formats / "woocommerce.json", formats / "har_meta.har", tmp_path / "server.parquet",
+        "--by", "country", "--out", tmp_path / "out", "--min-cell", 1, "--json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    assert "The pixel reports 100.0%" in "".join(one["text"] for one in answer["findings"])
+    assert "2 of 2 pairs (100.0%) would be counted twice" in answer["findings"][0]["text"]
+    page = Path(answer["files"]["html"]).read_text(encoding="utf-8")
+    assert "woocommerce.json" in page
+    assert "zoe." not in page
+    for words, text in (
+        (["--map-order", "x"], "THEIRS=OURS"),
+        (["--platform", "myspace"], "myspace"),
+    ):
+        failed = command("report", formats / "woocommerce.json", formats / "har_meta.har", *words)
+        assert (failed.returncode, "Traceback" in failed.stderr) == (2, False)
+        assert text in failed.stderr
+    swapped = command("report", formats / "har_meta.har", formats / "woocommerce.json")
+    assert "holds events, but was given for conversions" in swapped.stderr

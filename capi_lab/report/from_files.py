@@ -1,0 +1,89 @@
+"""From files to the report in one call: what the command line runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from capi_lab import load
+from capi_lab.errors import InputError
+from capi_lab.load import Loaded
+from capi_lab.reconcile import reconcile
+from capi_lab.report.make import report
+from capi_lab.report.page import Report
+
+__all__ = ["report_files"]
+
+
+def report_files(
+    conversions: str | Path,
+    events: Sequence[str | Path],
+    *,
+    platform: str,
+    now: datetime,
+    by: Sequence[str] = (),
+    receipts: str | Path | None = None,
+    reports: str | Path | None = None,
+    tz: str | None = None,
+    conversion_columns: Mapping[str, str] | None = None,
+    event_columns: Mapping[str, str] | None = None,
+    min_cell: int = 10,
+    title: str | None = None,
+) -> Report:
+    """Load files of any format, reconcile them and make the report.
+
+    Parameters
+    ----------
+    conversions : str or Path
+        File or pattern of orders: any format that loads as ``conversions``.
+    events : sequence of str or Path
+        Files or patterns of what pixel and server reported; each of any format that loads as ``events``.
+    platform : str
+    now : datetime
+        When the report is made, with its zone.
+    by : sequence of str
+        Columns of the ledger to break coverage down by.
+    receipts, reports : str or Path, optional
+        What became of a send; what the platform reports back.
+    tz : str, optional
+        Zone of times that carry none, in all files.
+    conversion_columns, event_columns : mapping, optional
+        Their column name to ours, for files with columns of your own; then read with `capi_lab.load.table`.
+    min_cell, title
+        As for `capi_lab.report`.
+
+    Returns
+    -------
+    Report
+        Its notes hold the account of every file: rows in, rows out, drops by reason.
+
+    Raises
+    ------
+    InputError
+        No file of events is given, or a file holds another table than it was given for.
+    LoadError, NaiveTimeError, ContractError
+        As the loaders raise them.
+    """
+    if not events:
+        raise InputError("no events: give at least one file of what pixel or server reported")
+    import pandas as pd
+
+    orders = _loaded(conversions, "conversions", conversion_columns, tz)
+    parts = [_loaded(one, "events", event_columns, tz) for one in events]
+    rec = reconcile(orders.df, pd.concat([one.df for one in parts], ignore_index=True), platform=platform)
+    accounts = [orders, *parts]
+    more: dict[str, pd.DataFrame] = {}
+    for kind, path in (("receipts", receipts), ("reports", reports)):
+        if path is not None:
+            accounts.append(_loaded(path, kind, None, tz))
+            more[kind] = accounts[-1].df
+    notes = {one.report.source: " ".join(str(one.report).split()[1:]) for one in accounts}
+    return report(rec, now=now, by=by, notes=notes, min_cell=min_cell, title=title, **more)
+
+
+def _loaded(path: str | Path, kind: str, columns: Mapping[str, str] | None, tz: str | None) -> Loaded:
+    loaded = load.table(path, kind, columns, tz) if columns else load.any_format(path, tz=tz)
+    if loaded.report.table != kind:
+        raise InputError(f"'{loaded.report.source}' holds {loaded.report.table}, but was given for {kind}")
+    return loaded
