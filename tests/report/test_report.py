@@ -34,7 +34,10 @@ def made() -> Report:
     hit = cl.inject(seen.conversions, seen.events, [cl.faults.PrefixEventId(0.3)], rng=np.random.default_rng(2))
     ledger = hit.conversions.assign(country=orders["country"].to_numpy())
     rec = cl.reconcile(ledger, hit.events, platform="meta")
-    return cl.report(rec, now=NOW, by=["country"], notes={"orders.json": "600 rows"})
+    before = plt.get_fignums()
+    found = cl.report(rec, now=NOW, by=["country"], notes={"orders.json": "600 rows"})
+    assert plt.get_fignums() == before, "no figure is left open"
+    return found
 
 
 class _Tags(HTMLParser):
@@ -77,7 +80,6 @@ def test_the_page_stands_alone(made: Report) -> None:
     assert {a["href"][1:] for tag, a in tags.found if tag == "a" and a["href"]} <= targets
     assert "prefers-color-scheme: dark" in made.html
     assert "@media print" in made.html
-    assert not plt.get_fignums(), "no figure is left open"
 
 
 def test_small_groups_are_nowhere(made: Report) -> None:
