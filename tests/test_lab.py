@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from capi_lab.errors import InputError, LoadError, NotebookError
 from capi_lab.lab import demo, run_notebook
+from tests.depth import THOROUGH
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TEXTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
@@ -46,6 +48,7 @@ def test_notebook_index_lists_every_notebook() -> None:
     assert [p.stem for p in TEXTS if f"{p.stem}.ipynb" not in index] == []
 
 
+@pytest.mark.skipif("CI_RAN_DEMO" in os.environ and not THOROUGH, reason="`make demo` has just run it")
 def test_demo_runs_on_a_real_kernel(tmp_path: Path) -> None:
     """The coverage notebook runs top to bottom and leaves a page that needs no network, and four pictures."""
     run = demo(tmp_path / "out")

@@ -19,6 +19,7 @@ from capi_lab.identity.clickids import (
     find_in_cookies,
     find_in_url,
 )
+from tests.depth import THOROUGH
 
 GCLID = "Cj0KCQiAvvKBBhCXARIsACTePW-Test_id_wcB"
 FBCLID = "IwAR0-Example_Click"
@@ -174,7 +175,7 @@ _PIECES = st.sampled_from(
 _URL = st.lists(_PIECES, max_size=14).map("".join) | st.lists(_PIECES, max_size=10).map(lambda p: "/?" + "".join(p))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 if THOROUGH else 100)
 @given(urls=st.lists(_URL | st.none(), max_size=12))
 def test_a_column_of_urls_holds_what_each_url_holds(urls: list[str | None]) -> None:
     """Plain, encoded, nested, repeated or broken: all at once finds the ids, problems and order of one by one."""

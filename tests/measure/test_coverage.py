@@ -6,13 +6,14 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 import capi_lab as cl
 from capi_lab.errors import ContractError, InputError, UnknownNameError
 from capi_lab.measure.rates import CLUSTER, WILSON, wilson
+from tests.depth import THOROUGH
 
 
 def seen(frame: pd.DataFrame) -> cl.Reconciled:
@@ -135,6 +136,7 @@ def test_plain_wilson_fails_the_same_test(repeated_customers) -> None:
     assert share_covered(*repeated_customers, cluster=None) < 0.90
 
 
+@settings(max_examples=100 if THOROUGH else 12)
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1))
 def test_laws(n: int, seed: int) -> None:
     """Both >= either; incremental = both - pixel; 0 <= low <= value <= high <= 1; groups add up."""
