@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test thorough lab lint docs lock bench bench-small fuzz conformance spark data clean
+.PHONY: help demo test thorough lab lint docs lock bench bench-small fuzz validate conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -76,6 +76,9 @@ bench-small: $(VENDORS)/.installed  ## the same over a million events
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
 	$(BIN)/python -m tests.fuzz
+
+validate: $(STAMP)  ## how often each interval holds the truth, a thousand shops of each kind; writes docs/validation.md
+	$(BIN)/python -m tests.validation --write
 
 docs: $(STAMP)  ## write docs/platforms.md from the rules, and the measured tables of docs/simulator.md
 	$(BIN)/capi-lab platforms > docs/platforms.md

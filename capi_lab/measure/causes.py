@@ -53,10 +53,12 @@ def pair_causes(rec: Reconciled, level: float = 0.95, *, cluster: str | None = "
     sums = hits.group_by("outcome", "cause").aggregate(
         k=hits.k.sum(), kk=(hits.k * hits.k).sum(), kn=(hits.k * hits.n).sum()
     )
-    totals = to_frame(per.aggregate(n=per.n.sum(), nn=(per.n * per.n).sum(), clusters=per.count())).iloc[0]
+    size = per.n.cast("float64")
+    whole = {"n": size.sum(), "nn": (size**2).sum(), "nnnn": (size**4).sum(), "clusters": per.count()}
+    totals = to_frame(per.aggregate(**whole)).iloc[0]
     table = to_frame(sums).sort_values(["k", "outcome", "cause"], ascending=[False, True, True], ignore_index=True)
     if table.empty:
         totals = totals.fillna(0)
-    table = table.assign(units=int(totals["n"]), **{name: int(totals[name]) for name in ("n", "nn", "clusters")})
+    table = table.assign(units=int(totals["n"]), **{name: totals[name] for name in whole})
     table = table.join(interval_of(table, level)).astype({"k": "int64", "n": "int64"})
     return table[["outcome", "cause", "k", "n", "value", "low", "high", "method"]]

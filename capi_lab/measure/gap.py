@@ -144,4 +144,5 @@ def _intervals(shares: NDArray[np.float64], people: NDArray[np.int64] | None, le
         shares = np.column_stack([np.bincount(people, column) for column in shares.T])
         size = np.bincount(people).astype("float64")
     sums = pd.DataFrame({"k": shares.sum(axis=0), "kk": (shares**2).sum(axis=0), "kn": size @ shares})
-    return interval_of(sums.assign(n=size.sum(), nn=size @ size, clusters=len(size), units=units), level)
+    sums = sums.assign(n=size.sum(), nn=(size**2).sum(), nnnn=(size**4).sum(), clusters=len(size), units=units)
+    return interval_of(sums, level)

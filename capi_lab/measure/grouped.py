@@ -207,7 +207,8 @@ class _Plan:
         lines = []
         for order, (name, k, n, part) in enumerate(zip(names, self.k_of, self.n_of, self.parts, strict=True)):
             found = {
-                "k": k, "n": n, "kk": f"kk_{k}", "kn": f"kn_{k}", "nn": f"nn_{n}", "clusters": f"clusters_{n}",
+                "k": k, "n": n, "kk": f"kk_{k}", "kn": f"kn_{k}", "nn": f"nn_{n}",
+                "nnnn": f"nnnn_{n}", "clusters": f"clusters_{n}",
                 "units": self.units(n), "rows_k": self.units(k), "rows_n": self.units(n),
             }  # fmt: skip
             line = sums[list(self.by)].assign(**{ours: sums[theirs] for ours, theirs in found.items()})
@@ -259,13 +260,18 @@ def _clustered(rows: ibis.Table, cut: list[int], plan: _Plan) -> ibis.Table:
 def _sums(rows: ibis.Table, cut: list[int], plan: _Plan) -> ibis.Table:
     """Sum numerators and denominators per group, and their squares over clusters, in one pass."""
     per = _clustered(rows, cut, plan)
+    # Rows that stand alone and count once are their own squares: that saves most of the work of a large table.
+    ones = not cut and plan.plain and all(map(_is_flag, plan.parts))
     totals: dict[str, Any] = {name: per[name].sum() for name in _numbers(plan)}
     for name in plan.flags:
-        n = per[name]
-        totals |= {f"nn_{name}": (n * n).sum(), f"clusters_{name}": (per[plan.units(name)] > 0).sum()}
+        n, present = per[name], (per[plan.units(name)] > 0)
+        totals[f"nn_{name}"] = n.sum() if ones else (n * n).sum()
+        totals[f"nnnn_{name}"] = n.sum() if ones else (n * n * n * n).sum()
+        totals[f"clusters_{name}"] = n.sum() if ones else present.sum()
     for name, below in zip(plan.k_of, plan.n_of, strict=True):
         k = per[name]
-        totals |= {f"kk_{name}": (k * k).sum(), f"kn_{name}": (k * per[below]).sum()}
+        totals[f"kk_{name}"] = k.sum() if ones else (k * k).sum()
+        totals[f"kn_{name}"] = k.sum() if ones else (k * per[below]).sum()
     return per.group_by(list(plan.by)).aggregate(**totals) if plan.by else per.aggregate(**totals)
 
 

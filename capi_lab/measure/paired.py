@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from capi_lab.measure.grouped import How, Part, grouped, rate_sums
-from capi_lab.measure.rates import effective_clusters, spread_of
+from capi_lab.measure.rates import degrees_of_freedom, spread_of
 from capi_lab.reconcile import Reconciled
 from capi_lab.words import Setup
 
@@ -92,7 +92,7 @@ def difference_limits(sums: pd.DataFrame, more: Floats, less: Floats, level: flo
     DataFrame
         ``value``, ``low``, ``high``, ``p_value``, ``method``.
     """
-    n, number, g = sums["n"].to_numpy("float64"), sums["clusters"].to_numpy("float64"), effective_clusters(sums)
+    n, number, freedom = sums["n"].to_numpy("float64"), sums["clusters"].to_numpy("float64"), degrees_of_freedom(sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = (more - less) / n
         alone = np.isclose(sums["nn"], n) & np.isclose(n, number)
@@ -103,13 +103,13 @@ def difference_limits(sums: pd.DataFrame, more: Floats, less: Floats, level: flo
         size = np.where(alone, n, np.minimum(n / effect, n * n / np.where(plain > 0, n, sums["nn"])))
         p, q = ((size * x / n + 1) / (size + 2) for x in (more, less))
         normal = stats.norm.ppf(0.5 + level / 2)
-        quantile = np.where(alone, normal, stats.t.ppf(0.5 + level / 2, np.maximum(g - 1, 1)))
+        quantile = np.where(alone, normal, stats.t.ppf(0.5 + level / 2, freedom))
         half = quantile * np.sqrt((p + q - (p - q) ** 2) / (size + 2))
         low, high = np.maximum(p - q - half, -1.0), np.minimum(p - q + half, 1.0)
         exact = stats.binomtest
         tests = [exact(int(a), int(a + b), 0.5).pvalue if a + b > 0 else 1.0 for a, b in zip(more, less, strict=True)]
         t = np.where(robust > 0, np.abs(value) / np.sqrt(robust), 0.0)
-        p_value = np.where(alone, tests, 2 * stats.t.sf(t, np.maximum(g - 1, 1)))
+        p_value = np.where(alone, tests, 2 * stats.t.sf(t, freedom))
     known, single = n > 0, ~alone & (number < 2)
     low, high = np.where(single, -1.0, np.minimum(low, value)), np.where(single, 1.0, np.maximum(high, value))
     p_value = np.where(single, np.nan, p_value)

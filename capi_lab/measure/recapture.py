@@ -165,13 +165,14 @@ def _estimates(part: pd.DataFrame, strata: list[str], bands: list[float]) -> lis
     pooled = _counts(seen)
     if not pooled[:, 0].any():
         raise InputError("no conversion is on both lists: nothing ties them, and nothing can be estimated")
-    found = [("lincoln_petersen", 1.0, lincoln_petersen(pooled))]
-    found.append(("chapman", 1.0, sum((chapman(_counts(one)) for one in apart), Unseen(0.0, 0.0))))
-    found.append(("chao", 1.0, sum((chao(_counts(one)) for one in apart), Unseen(0.0, 0.0))))
-    design = _design(apart, strata)
-    found.append(("log_linear", 1.0, log_linear([_counts(one) for one in apart], design)))
-    for psi in bands:
-        found.append(("odds_ratio", psi, sum((odds_ratio(_counts(one), psi) for one in apart), Unseen(0.0, 0.0))))
+    counts, none = [_counts(one) for one in apart], Unseen(0.0, 0.0)
+    found = [
+        ("lincoln_petersen", 1.0, lincoln_petersen(pooled)),
+        ("chapman", 1.0, sum(map(chapman, counts), none)),
+        ("chao", 1.0, sum(map(chao, counts), none)),
+        ("log_linear", 1.0, log_linear(counts, _design(apart, strata))),
+    ]
+    found += [("odds_ratio", psi, sum((odds_ratio(one, psi) for one in counts), none)) for psi in bands]
     return found
 
 

@@ -63,10 +63,10 @@ def trend(
     Rates are compared as arcsin(sqrt((k + 3/8)/(n + 3/4))), whose variance is 1/(4n + 2) whatever the rate (Anscombe
     1948). Days scatter more than that; how much more is estimated from the baseline (moments, DerSimonian and Laird
     1986) and added. A day is judged by a t test with (days of baseline - 1) degrees of freedom at
-    ``alarms_per_year`` / (365.25 × series); steady and scattering days keep that rate or
-    stay below. Days that resemble their neighbours (slow drift), and weekdays that differ much, are not modelled: they
-    raise the rate, or hide in the scatter. A lasting change raises alarms until
-    the baseline has taken it in.
+    ``alarms_per_year`` / (365.25 × series); scattering days keep that rate, steady ones stay below
+    (docs/validation.md). Days that resemble their neighbours (slow drift), and weekdays that differ much, are not
+    modelled: they raise the rate, or hide in the scatter. A lasting change raises alarms until the baseline has taken
+    it in.
     """
     series = _checked(table, baseline, least_days, alarms_per_year)
     number = max(1, table.groupby(series, dropna=False).ngroups) if series else 1

@@ -203,8 +203,10 @@ def _rates(
     by = [f"by_{i}" for i in range(len(groups))]  # a column of the ledger may have any name, also one of ours below
     sums = to_frame(_sums(rows, passes, groups, cluster)).rename(columns={"units": "conversions_k"})
     truth = labels.index[labels["step"].eq(str(Step.TRUTH)) & labels["kind"].eq("step")][0]
-    whole = sums[sums["label"] == truth].rename(columns={"k": "n", "kk": "nn", "conversions_k": "conversions_n"})
-    whole = whole[[*by, "n", "nn", "clusters", "conversions_n", "negative"]]
+    whole = sums[sums["label"] == truth].rename(
+        columns={"k": "n", "kk": "nn", "kkkk": "nnnn", "conversions_k": "conversions_n"}
+    )
+    whole = whole[[*by, "n", "nn", "nnnn", "clusters", "conversions_n", "negative"]]
     if by:
         whole = whole.sort_values(by, ignore_index=True)
     cells = whole.merge(labels.reset_index(names="label"), how="cross")  # group by group, in the order of the labels
@@ -249,6 +251,7 @@ def _sums(rows: ibis.Table, passes: pd.DataFrame, groups: list[str], cluster: st
         k_pixel=one.k_pixel.sum(),
         kk=(one.k * one.k).sum(),
         kn=(one.k * one.n).sum(),
+        kkkk=(one.k * one.k * one.k * one.k).sum(),
         clusters=one.count(),
         units=one.units.sum(),
         negative=one.negative.sum(),

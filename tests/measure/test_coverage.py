@@ -89,7 +89,8 @@ def test_cluster_interval_equals_its_formula() -> None:
     g = 300**2 / (sizes**2).sum()
     assert g < len(e)
     n_eff = p * (1 - p) / (g / (g - 1) * (e**2).sum() / 300**2)
-    expected = wilson(p * n_eff, n_eff, quantile=float(stats.t.ppf(0.975, g - 1)))
+    freedom = (sizes**2).sum() ** 2 / (sizes**4).sum() - 1
+    expected = wilson(p * n_eff, n_eff, quantile=float(stats.t.ppf(0.975, freedom)))
     assert row["method"] == CLUSTER
     assert (row["low"], row["high"]) == pytest.approx(expected, abs=1e-12)
 

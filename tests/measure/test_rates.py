@@ -65,8 +65,9 @@ def test_two_kinds_of_cluster(method: str) -> None:
     parts = [_by_hand(frame, names) for names in (["user_key"], ["day"], ["user_key", "day"])]
     variance = parts[0][0] + parts[1][0] - parts[2][0]
     assert variance > max(parts[0][0], parts[1][0])
-    p = frame["seen_pixel"].mean()
-    n_eff = p * (1 - p) / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, parts[1][1] - 1)) ** 2
+    p, sizes = frame["seen_pixel"].mean(), np.bincount(day)
+    freedom = (sizes**2).sum() ** 2 / (sizes**4).sum() - 1
+    n_eff = p * (1 - p) / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, freedom)) ** 2
     expected = [float(end[0]) for end in limits([p * n_eff], [n_eff], 0.95, method)]
     assert [row["low"], row["high"]] == pytest.approx(expected, abs=1e-12)
     assert row["method"] == f"{method}, two-way cluster n_eff"
