@@ -63,6 +63,12 @@ def threshold(p: Any, one: int = LANE) -> Any:
     return np.rint(np.asarray(p, dtype=np.float64) * one).astype(np.uint32)
 
 
+@cache
+def _cut(p: float, one: int) -> np.uint32:
+    """Return the threshold of one chance; blocks ask for the same ones again and again."""
+    return np.uint32(threshold(p, one))
+
+
 class Draws:
     """Draws of one seed.
 
@@ -123,9 +129,9 @@ class Draws:
         """Say of each entity whether what has chance ``p`` happens to it."""
         if p <= 0 or p >= 1:
             return np.full(len(of.low), p >= 1)
-        return np.asarray(self.words(mechanism, of) < threshold(p, WORD - 1))
+        return np.less(self.words(mechanism, of), _cut(p, WORD - 1))
 
 
 def below(lane: NDArray[np.uint32], p: float) -> NDArray[np.bool_]:
     """Say where a lane is a hit of chance ``p``."""
-    return np.asarray(lane < threshold(p))
+    return np.less(lane, _cut(p, LANE))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "Block", "Click", "Journeys", "Match", "blocks", "has", "journeys", "match", "traits_of"]
 
-BLOCK = 64 * NEIGHBOURS
+BLOCK = 128 * NEIGHBOURS
 """Orders drawn together: what they need fits into a core's cache."""
 
 _BLOCKS_PIXEL = np.uint32(Trait.NO_CONSENT | Trait.BLOCKER | Trait.BUILT_IN)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from capi_lab.simulate.columns import digits, hexes, names, text
+from capi_lab.simulate.columns import Coded, digits, hexes, names, text
 
 if TYPE_CHECKING:
-    from capi_lab.simulate.columns import Coded
     from capi_lab.simulate.draws import Draws, Entities
 
 __all__ = ["currency_of", "emails", "ips", "phones", "user_agent"]
@@ -18,7 +18,7 @@ _FIRST = (
     "maria", "james", "sofia", "lukas", "chloe", "emily", "oscar", "clara",
     "felix", "julia", "henry", "laura", "peter", "nadia", "simon", "alice",
 )  # fmt: skip
-_DOMAINS = ("@example.com", "@example.net", "@example.org", "@example.com")
+_DOMAINS = ("example.com", "example.net", "example.org", "example.com")
 _BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 _WINDOWS, _ANDROID = "(Windows NT 10.0; Win64; x64)", "(Linux; Android 10; K)"
 _AGENTS = {
@@ -69,25 +69,36 @@ def emails(draws: Draws, of: Entities, rows: Any, missing: Any, bad: Any) -> Cod
     missing, bad : ndarray of bool
         One for each order.
     """
-    one, two = draws.words("address one", of)[rows], draws.words("address two", of)[rows]
-    domain = names(_DOMAINS, one & np.uint32(3)).copy()
-    domain[bad, 0] = ord(".")
-    first = names(_FIRST, one >> np.uint32(28))
-    return text(len(rows), [first, ".", hexes([one ^ two, two]), domain], missing)
+
+    def written(some: Entities, at: str) -> Coded:
+        one, two = draws.words("address one", some), draws.words("address two", some)
+        first, domain = names(_FIRST, one >> np.uint32(28)), names(_DOMAINS, one & np.uint32(3))
+        return text(len(one), [first, ".", hexes([one ^ two, two]), at, domain])
+
+    return _of_customers(of, rows, missing, bad, lambda some: written(some, "@"), lambda some: written(some, "."))
 
 
 def phones(draws: Draws, of: Entities, rows: Any, missing: Any, bad: Any) -> Coded:
     """Return each order's phone number, fictitious: an area code, 555 and four digits; or nothing a number could be."""
-    word = draws.words("number", of)[rows] % np.uint32(8_000_000)
-    number = np.empty((len(rows), 12), dtype=np.uint8)
-    number[:, :3] = digits(word // np.uint32(10_000) + np.uint32(200), 4)[:, 1:]
-    number[:, 3:8] = np.frombuffer(b" 555 ", dtype=np.uint8)
-    number[:, 8:] = digits(word % np.uint32(10_000), 4)
-    number[bad] = np.frombuffer(b"not a number", dtype=np.uint8)
-    return text(len(rows), ["+1 ", number], missing)
+
+    def written(some: Entities) -> Coded:
+        word = draws.words("number", some) % np.uint32(8_000_000)
+        area = digits(word // np.uint32(10_000) + np.uint32(200), 4)[:, 1:]
+        return text(len(word), ["+1 ", area, " 555 ", digits(word % np.uint32(10_000), 4)])
+
+    return _of_customers(of, rows, missing, bad, written, lambda some: text(len(some.low), ["number withheld"]))
 
 
 def ips(draws: Draws, of: Entities, rows: Any) -> Coded:
     """Return each order's IP address, of the range kept for documentation."""
-    digits_of = hexes([draws.words("ip", of)[rows]])
-    return text(len(rows), ["2001:db8:", digits_of[:, :4], ":", digits_of[:, 4:], "::1"])
+    word = hexes([draws.words("ip", of)])
+    return Coded(text(len(of.low), ["2001:db8:", word[:, :4], ":", word[:, 4:], "::1"]).texts, rows)
+
+
+def _of_customers(of: Entities, rows: Any, missing: Any, bad: Any, good_of: Any, bad_of: Any) -> Coded:
+    """Write a text for each customer, and another for each order where it is mistyped."""
+    mistyped = np.flatnonzero(bad & ~missing)
+    place = rows.astype(np.int32)
+    place[mistyped] = len(of.low) + np.arange(len(mistyped))
+    texts = pa.concat_arrays([good_of(of).texts, bad_of(of.at(rows[mistyped])).texts])
+    return Coded(texts, place, missing)

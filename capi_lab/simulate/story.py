@@ -288,7 +288,7 @@ class Story:
             "event_time": times(happened),
             "received_time": times(received),
             "conversion_id": ids.at(rows),
-            "value": ledger["value"].take(pa.array(rows)),
+            "value": _numbers_at(ledger["value"], rows),
             "click_time": times(ledger["_kept_at"][rows], ~drawn.click_id[rows]),
             "visitor_id": self._jars(block.people).at(block.of_person[rows], server),
         }
@@ -358,6 +358,10 @@ class Story:
 def _serial(of: Entities) -> NDArray[np.int64]:
     high = of.high if isinstance(of.high, int) else of.high.astype(np.int64)
     return np.asarray(of.low.astype(np.int64) + (high << 32))
+
+
+def _numbers_at(column: Any, rows: Any) -> pa.Array:
+    return column.take(pa.array(rows)) if column.null_count else pa.array(np.asarray(column)[rows])
 
 
 def _prefixed(prefix: str, ids: Coded) -> Coded:
