@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test thorough lab lint docs lock bench bench-small fuzz validate conformance spark data clean
+.PHONY: help demo test thorough recover lab lint docs lock bench bench-small fuzz validate conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: $(STAMP)  ## the whole test suite
 
 thorough: $(STAMP)  ## the suite with every case it cuts for time (tests/depth.py)
 	CAPI_LAB_THOROUGH=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+
+recover: $(STAMP)  ## 200 simulated shops: do calibrated intervals hold the parameters that made the data?
+	$(BIN)/python -m tests.simulate.recover
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -34,6 +34,7 @@ _HOMES = {
     "attribution_rate": "capi_lab.measure",
     "attribution_recall": "capi_lab.measure",
     "browser_of": "capi_lab.identity",
+    "calibrate": "capi_lab.simulate",
     "check": "capi_lab.load.checkup",
     "clock_findings": "capi_lab.reconcile",
     "compare": "capi_lab.measure",
@@ -65,6 +66,7 @@ _HOMES = {
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
     "post_stratify": "capi_lab.measure",
+    "prior_predictive": "capi_lab.simulate",
     "recapture": "capi_lab.measure",
     "reconcile": "capi_lab.reconcile",
     "relative_event_coverage": "capi_lab.measure",
@@ -73,6 +75,7 @@ _HOMES = {
     "sample_size": "capi_lab.model",
     "send": "capi_lab.send",
     "simulate": "capi_lab.simulate",
+    "study": "capi_lab.simulate",
     "suppress_small": "capi_lab.measure",
     "tables": "capi_lab.tables",
     "touches": "capi_lab.reconcile",
@@ -101,6 +104,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "attribution_rate",
     "attribution_recall",
     "browser_of",
+    "calibrate",
     "check",
     "clock_findings",
     "compare",
@@ -132,6 +136,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "platforms",
     "plots",
     "post_stratify",
+    "prior_predictive",
     "recapture",
     "reconcile",
     "relative_event_coverage",
@@ -140,6 +145,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "sample_size",
     "send",
     "simulate",
+    "study",
     "suppress_small",
     "tables",
     "touches",
@@ -198,7 +204,19 @@ if TYPE_CHECKING:
     from capi_lab.report import report, report_files
     from capi_lab.sandbox import Sandbox
     from capi_lab.send import Outbox, Plan, Receipt, plan, send
-    from capi_lab.simulate import Simulation, World, answer, faults, headlines, inject, observe, simulate
+    from capi_lab.simulate import (
+        Simulation,
+        World,
+        answer,
+        calibrate,
+        faults,
+        headlines,
+        inject,
+        observe,
+        prior_predictive,
+        simulate,
+        study,
+    )
 
 
 class _Package(ModuleType):

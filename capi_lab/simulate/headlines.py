@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
 
-__all__ = ["HEADLINES", "click_id_survival_by_lag", "headlines"]
+__all__ = ["HEADLINES", "click_id_survival_by_lag", "drawn_blocks", "headlines", "parts"]
 
 HEADLINES = {
     "pixel_coverage": "seen by the pixel / orders",
@@ -94,10 +94,10 @@ def headlines(
     groups = sorted(set(labels))
     of_cell = np.array([groups.index(label) for label in labels])
     counts = np.zeros((2, len(HEADLINES), len(groups)), dtype=np.int64)
-    for block, drawn in _drawn(plan, n):
+    for block, drawn in drawn_blocks(plan, n):
         group = of_cell[drawn.traits >> np.uint32(16)] if by else None
-        for place, parts in enumerate(_parts(plan, block, drawn)):
-            for side, flags in enumerate(parts):
+        for place, both in enumerate(parts(plan, block, drawn)):
+            for side, flags in enumerate(both):
                 counts[side, place] += (
                     np.count_nonzero(flags) if group is None else np.bincount(group[flags], minlength=len(groups))
                 )
@@ -110,12 +110,13 @@ def headlines(
     return table.assign(value=table["k"] / table["n"].where(table["n"] > 0))
 
 
-def _drawn(plan: Plan, n: int) -> Iterator[tuple[Block, Journeys]]:
+def drawn_blocks(plan: Plan, n: int) -> Iterator[tuple[Block, Journeys]]:
+    """Yield blocks of orders with what became of them."""
     for block in blocks(plan, n):
         yield block, journeys(plan, block, traits_of(plan, block.people))
 
 
-def _parts(plan: Plan, block: Block, drawn: Journeys) -> list[tuple[Flags, Flags]]:
+def parts(plan: Plan, block: Block, drawn: Journeys) -> list[tuple[Flags, Flags]]:
     """Return numerator and denominator of each headline, in their order; a numerator is a part of its denominator."""
     known = match(plan, block, drawn)
     sent, seen = drawn.seen_capi, drawn.seen_pixel
@@ -166,7 +167,7 @@ def click_id_survival_by_lag(
     plan = Plan(world, platform, int(rng.integers(2**63)))
     cuts = np.array([plan.within(t) for t in (timedelta(hours=1), timedelta(days=1), timedelta(days=7))])
     counts = np.zeros((2, 8), dtype=np.int64)
-    for _, drawn in _drawn(plan, n):
+    for _, drawn in drawn_blocks(plan, n):
         rows = drawn.click.rows
         cell = np.searchsorted(cuts, drawn.click.lag, side="right") + 4 * ~has(drawn.traits[rows], Trait.SAFARI)
         captured, kept = drawn.captured[rows], drawn.click_id[rows]

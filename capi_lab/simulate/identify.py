@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "canonical_clicks", "identifiers", "match"]
 
-_COOKIES = frozenset({"Chrome", "Edge", "Opera", "Samsung Internet"})
-"""Browsers in which a third party still reads its own cookies (April 2025: Chrome keeps them; Edge follows)."""
+_COOKIES = frozenset({"Chrome"})
+"""Browsers in which a known tracker still reads its own cookies on other sites."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntFlag
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
@@ -119,7 +120,7 @@ class Cells:
         self.words = np.array([i << 16 | _flags(c) for i, c in enumerate(rows)], dtype=np.uint32)
 
 
-def _by_level(chances: list[float], rho: float) -> NDArray[np.uint32]:
+def _by_level(chances: Sequence[float], rho: float) -> NDArray[np.uint32]:
     """Return thresholds per chance and level, flat: their mean over the levels is the chance itself.
 
     A person's level is the quantile of a standard normal factor; what has chance p happens where
@@ -127,19 +128,19 @@ def _by_level(chances: list[float], rho: float) -> NDArray[np.uint32]:
     """
     if rho >= 1:
         raise InputError("World.privacy_rho must be below 1")
-    z = stats.norm.ppf((np.arange(_LEVELS) + 0.5) / _LEVELS)
-    found = {}
-    for p in set(chances):
-        if p in (0.0, 1.0) or rho == 0:
-            found[p] = np.full(_LEVELS, p)
-            continue
-        low, high = -40.0, 40.0
-        for _ in range(80):  # bisection: the mean grows with the cut
+    z = special.ndtri((np.arange(_LEVELS) + 0.5) / _LEVELS)
+    p, of = np.unique(np.asarray(chances, dtype=np.float64), return_inverse=True)
+    found = np.repeat(p[:, None], _LEVELS, axis=1)
+    within = (p > 0) & (p < 1)
+    if rho > 0 and within.any():
+        low, high = np.full((2, int(within.sum())), [[-40.0], [40.0]])
+        for _ in range(60):  # bisection: the mean grows with the cut
             cut = (low + high) / 2
-            levels = stats.norm.cdf((cut - math.sqrt(rho) * z) / math.sqrt(1 - rho))
-            low, high = (cut, high) if levels.mean() < p else (low, cut)
-        found[p] = levels
-    return np.concatenate([threshold(found[p]) for p in chances]) if chances else np.zeros(0, dtype=np.uint32)
+            levels = special.ndtr((cut[:, None] - math.sqrt(rho) * z) / math.sqrt(1 - rho))
+            less = levels.mean(axis=1) < p[within]
+            low, high = np.where(less, cut, low), np.where(less, high, cut)
+        found[within] = levels
+    return np.asarray(threshold(found[of]).ravel())
 
 
 def cells_of(world: World) -> tuple[list[Cell], NDArray[np.float64]]:
@@ -149,11 +150,20 @@ def cells_of(world: World) -> tuple[list[Cell], NDArray[np.float64]]:
     for country, weight in sorted(world.country_weights.items()):
         if not weight:
             continue
-        table = browser_shares(country)
-        tilted = table["share"] * np.where(table["device"] == "desktop", world.device_tilt, 1.0)
-        shares.append(tilted.to_numpy() / tilted.sum() * weight / total)
-        rows += [Cell(country, b, o, d) for b, o, d in table[["browser", "os", "device"]].itertuples(index=False)]
+        cells, share = _cells_in(country)
+        desktop = np.array([cell.device == "desktop" for cell in cells])
+        tilted = share * np.where(desktop, world.device_tilt, 1.0)
+        shares.append(tilted / tilted.sum() * weight / total)
+        rows += cells
     return rows, np.concatenate(shares)
+
+
+@cache
+def _cells_in(country: str) -> tuple[list[Cell], NDArray[np.float64]]:
+    """Return a country's cells and their shares; who compares a thousand worlds asks for them a thousand times."""
+    table = browser_shares(country)
+    kinds = table[["browser", "os", "device"]].itertuples(index=False)
+    return [Cell(country, b, o, d) for b, o, d in kinds], table["share"].to_numpy(dtype=np.float64)
 
 
 class Picker:
