@@ -66,6 +66,7 @@ bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at f
 	$(BENCH) benchmarks/identity.py
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
+	$(BENCH) -m benchmarks.send
 	$(BENCH) benchmarks/simulate.py --orders 1e6 1e7
 
 bench-small: $(VENDORS)/.installed  ## the same over a million events
@@ -75,6 +76,7 @@ bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) benchmarks/identity.py
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
+	$(BENCH) -m benchmarks.send
 	$(BENCH) benchmarks/simulate.py
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire

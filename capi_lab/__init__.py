@@ -38,12 +38,14 @@ _HOMES = {
     "check": "capi_lab.load.checkup",
     "clock_findings": "capi_lab.reconcile",
     "compare": "capi_lab.measure",
+    "correct": "capi_lab.send",
     "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
     "dedup": "capi_lab.reconcile",
     "dedup_health": "capi_lab.measure",
     "dedup_rate": "capi_lab.measure",
     "dedup_readings": "capi_lab.reconcile",
+    "doctor": "capi_lab.send",
     "eligibility": "capi_lab.reconcile",
     "eligible": "capi_lab.reconcile",
     "errors": "capi_lab.errors",
@@ -67,6 +69,7 @@ _HOMES = {
     "plots": "capi_lab.plots",
     "post_stratify": "capi_lab.measure",
     "prior_predictive": "capi_lab.simulate",
+    "read_back": "capi_lab.send",
     "recapture": "capi_lab.measure",
     "reconcile": "capi_lab.reconcile",
     "relative_event_coverage": "capi_lab.measure",
@@ -108,12 +111,14 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "check",
     "clock_findings",
     "compare",
+    "correct",
     "correct_clock",
     "coverage",
     "dedup",
     "dedup_health",
     "dedup_rate",
     "dedup_readings",
+    "doctor",
     "eligibility",
     "eligible",
     "errors",
@@ -137,6 +142,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "plots",
     "post_stratify",
     "prior_predictive",
+    "read_back",
     "recapture",
     "reconcile",
     "relative_event_coverage",
@@ -203,7 +209,8 @@ if TYPE_CHECKING:
     )
     from capi_lab.report import report, report_files
     from capi_lab.sandbox import Sandbox
-    from capi_lab.send import Outbox, Plan, Receipt, plan, send
+    from capi_lab.send import Outbox, Plan, Receipt, correct, doctor, read_back, send
+    from capi_lab.send.planning import plan
     from capi_lab.simulate import (
         Simulation,
         World,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capi_lab import __version__
+
+if TYPE_CHECKING:
+    from capi_lab.send import Plan
 
 __all__ = ["app", "main"]
 
@@ -188,6 +191,139 @@ def sandbox(
             threading.Event().wait()
     except KeyboardInterrupt:
         typer.echo("Stopped.")
+
+
+_CONVERSIONS = typer.Argument(help="Conversions: CSV, JSON or Parquet with our columns.", metavar="FILE")
+_PLATFORM = typer.Argument(help="meta, google, tiktok, microsoft or linkedin.")
+_SETTINGS = typer.Option("--settings", help="TOML file with the route's settings (capi-lab platforms lists them).")
+_OUTBOX = typer.Option("--outbox", help="File that remembers what was sent.")
+_ROUTE = typer.Option(help="Default: the platform's default route.")
+_HOST = typer.Option(help="Scheme and host of a sandbox; default: the platform.")
+_TZ = typer.Option(help="Zone of times that carry none, such as Europe/Berlin.")
+_KEYRING = typer.Option("--keyring", help="Ask the system's keyring for credentials too.")
+
+
+def _settings(path: Path) -> dict[str, str]:
+    import tomllib
+
+    from capi_lab.errors import InputError
+
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"'{path.name}' is no TOML file that can be read") from None
+    if not all(isinstance(value, str | int | bool) for value in found.values()):
+        raise InputError(f"'{path.name}' must hold plain settings only: name = \"value\"")
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
+
+
+def _planned(
+    file: Path, platform: str, settings: Path, outbox: Path, route: str | None, host: str | None, tz: str | None
+) -> Plan:
+    from datetime import UTC, datetime
+
+    from capi_lab.load import table
+    from capi_lab.send import Outbox
+    from capi_lab.send import plan as plan_of
+
+    rows = table(file, "conversions", tz=tz).df
+    return plan_of(
+        rows,
+        platform,
+        settings=_settings(settings),
+        outbox=Outbox(outbox),
+        now=datetime.now(UTC),
+        route=route,
+        host=host,
+    )
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, _CONVERSIONS],
+    platform: Annotated[str, _PLATFORM],
+    *,
+    settings: Annotated[Path, _SETTINGS],
+    outbox: Annotated[Path, _OUTBOX],
+    route: Annotated[str | None, _ROUTE] = None,
+    host: Annotated[str | None, _HOST] = None,
+    tz: Annotated[str | None, _TZ] = None,
+) -> None:
+    """Say what a send would do. Nothing leaves.
+
+    Exit code 0: planned. 2: it cannot be planned.
+    """
+    typer.echo(_planned(file, platform, settings, outbox, route, host, tz).summary())
+
+
+@app.command()
+def send(
+    file: Annotated[Path, _CONVERSIONS],
+    platform: Annotated[str, _PLATFORM],
+    *,
+    settings: Annotated[Path, _SETTINGS],
+    outbox: Annotated[Path, _OUTBOX],
+    approve: Annotated[
+        str | None, typer.Option(metavar="FINGERPRINT", help="The plan's fingerprint; without it nothing leaves.")
+    ] = None,
+    receipt: Annotated[Path | None, typer.Option(help="Write the receipt to this CSV or Parquet file.")] = None,
+    route: Annotated[str | None, _ROUTE] = None,
+    host: Annotated[str | None, _HOST] = None,
+    tz: Annotated[str | None, _TZ] = None,
+    keyring: Annotated[bool, _KEYRING] = False,
+) -> None:
+    """Send conversions, each once; without --approve only say what would leave.
+
+    Exit code 0: nothing is left to do. 1: some rows were rejected, are in doubt or are still to be sent. 2: it cannot
+    be sent. 3: nothing left, since no plan was approved.
+    """
+    import os
+
+    from capi_lab.send import send as send_plan
+
+    made = _planned(file, platform, settings, outbox, route, host, tz)
+    if approve is None:
+        typer.echo(made.summary())
+        typer.echo(f"\nNothing has left. To send exactly this: --approve {made.fingerprint}")
+        raise typer.Exit(3)
+    told = send_plan(made, approve=approve, env=os.environ, keyring=keyring)
+    typer.echo(repr(told))
+    if receipt is not None:
+        told.rows.to_parquet(receipt) if receipt.suffix == ".parquet" else told.rows.to_csv(receipt, index=False)
+    raise typer.Exit(int(told.rows["status"].isin(["rejected", "retry", "unknown"]).any()))
+
+
+@app.command()
+def doctor(
+    platform: Annotated[str, _PLATFORM],
+    *,
+    settings: Annotated[Path, _SETTINGS],
+    route: Annotated[str | None, _ROUTE] = None,
+    host: Annotated[str | None, _HOST] = None,
+    keyring: Annotated[bool, _KEYRING] = False,
+) -> None:
+    """Try settings and credential without recording anything.
+
+    Exit code 0: nothing is wrong, as far as it can be tried. 1: something is. 2: it cannot be tried.
+    """
+    import os
+    from datetime import UTC, datetime
+
+    from capi_lab.send import doctor as examine
+
+    found = examine(
+        platform,
+        settings=_settings(settings),
+        now=datetime.now(UTC),
+        route=route,
+        host=host,
+        env=os.environ,
+        keyring=keyring,
+    )
+    for check_name, ok, detail in found.astype(object).itertuples(index=False):
+        verdict = "ok" if ok is True else "FAILED" if ok is False else "not tried"
+        typer.echo(f"{check_name:<11} {verdict:<9} {detail}")
+    raise typer.Exit(int((~found["ok"].fillna(value=True)).any()))
 
 
 def main() -> None:

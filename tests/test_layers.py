@@ -41,7 +41,7 @@ MAY_USE = {
     "simulate": {"errors", "words", "shipped", "tables", "identity", "platforms"},
     "sandbox": {"errors", "words", "sources", "tables", "identity", "platforms", "simulate"},
     "plots": {"errors", "words", "tables"},
-    "send": {"errors", "words", "tables", "identity", "platforms", "engine", "reconcile"},
+    "send": {"errors", "words", "tables", "identity", "platforms", "engine", "load", "reconcile"},
     "identity": {"errors", "words", "sources"},
     "load": {"errors", "words", "sources", "shipped", "tables", "identity", "platforms"},
 }

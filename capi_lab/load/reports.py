@@ -9,6 +9,7 @@ Google Ads API ``offline_conversion_upload_client_summary`` and ``..._conversion
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -32,7 +33,7 @@ from capi_lab.words import LoadDrop
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["platform_report"]
+__all__ = ["answers", "platform_report"]
 
 MARKS = {
     "platform_report": (
@@ -124,6 +125,26 @@ def platform_report(
         raise LoadError("totals= must be numbers of events, by event name")
     read = partial(_report, context=Context(chosen, dict(totals or {})), columns=dict(columns or {}))
     return gather(path, read, to=to, also=(_SAME_CELL,))
+
+
+def answers(objects: Sequence[Mapping[str, object]], *, day: date | str | None = None) -> Loaded:
+    """Read answers that were just given, as `platform_report` reads them out of files.
+
+    Parameters
+    ----------
+    objects : sequence of mapping
+        The parsed bodies, each of one platform's interface.
+    day : date or str, optional
+        Of an answer that names none.
+
+    Raises
+    ------
+    LoadError
+        They are none of the answers we know.
+    """
+    lines = "\n".join(json.dumps(one) for one in objects)
+    part = Part("answers", Path("answers"), data=lines.encode(), is_json=True)
+    return _report(part, context=Context(None if day is None else day_text(day), {}), columns={})
 
 
 def _report(part: Part, *, context: Context, columns: dict[str, str]) -> Loaded:

@@ -21,8 +21,8 @@ from capi_lab.send.bodies import Letter, encoder, letters, pieces
 from capi_lab.send.client import Delivery, Pacer, Post, http_client, seconds
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import NOBODY, Change, Parcel, Settlement, digest, micros
-from capi_lab.send.plan import resends
 from capi_lab.send.planned import Plan
+from capi_lab.send.planning import resends
 from capi_lab.send.receipts import Ledger, Receipt
 from capi_lab.send.words import SendState
 
@@ -236,13 +236,14 @@ class _Drain:
             if not len(places):
                 continue
             written = letters(encode(plan.conversions.iloc[plan.places[places]]), self._route, plan.batch_rows)
-            if b"".join(one.versions for one in written) != plan.versions[places].astype("<u8").tobytes():
+            versions = [one.versions for one in written]
+            if b"".join(versions) != plan.versions[places].astype("<u8").tobytes():
                 raise ApprovalError("the conversions were changed since the plan was made: plan again")
             items, start = [], 0
-            for letter in written:
+            for letter, version in zip(written, versions, strict=True):
                 here = places[start : start + len(letter.rows)]
                 start += len(letter.rows)
-                parcel = self._parcel(here, letter.versions, people, deadline)
+                parcel = self._parcel(here, version, people, deadline)
                 items.append(_Item(0, parcel, letter, here, [_budget(len(here))]))
             yield from self._noted(items)
 
@@ -254,10 +255,9 @@ class _Drain:
         deadline: NDArray[np.int64],
     ) -> Parcel:
         rows = self._plan.places[places]
-        ids = self._plan.rows["conversion_id"].to_numpy(dtype=object)[places]
         persons = [] if people is None else [people[i] for i in rows]
         packed = b"".join(digest(one) if isinstance(one, str) else NOBODY for one in persons)
-        return Parcel(b"".join(map(digest, ids)), versions, packed, int(deadline[places].max()))
+        return Parcel(self._plan.keys[rows].tobytes(), versions, packed, int(deadline[places].max()))
 
     def _noted(self, items: Sequence[_Item]) -> list[_Item]:
         numbers = self._box.enqueue(self._account, self._route.name, self._plan.kind, [item.parcel for item in items])
@@ -292,29 +292,38 @@ class _Drain:
         going = {i for part in again for i in part}
         if self._sunk(outcomes) and not again and len(outcomes) > 1:
             outcomes = [replace(one, status=OutcomeStatus.RETRY, message=_ALONG) for one in outcomes]
-        # What goes again in other company was not judged yet.
-        states = [SendState.PENDING if i in going else _STATE[one.status] for i, one in enumerate(outcomes)]
-        waits = [None if one.retry_after is None else at + round(one.retry_after * 1e6) for one in outcomes]
-        usual = Counter(zip(states, (o.code for o in outcomes), waits, strict=True)).most_common(1)[0][0]
-        changes = tuple(
-            Change(i, *mine)
-            for i, mine in enumerate(
-                (state, one.code, wait) for state, one, wait in zip(states, outcomes, waits, strict=True)
-            )
-            if (mine[0], mine[1], mine[2]) != usual
-        )
-        self._settled.append(
-            Settlement(
-                item.number, usual[0], at, usual[1], delivery.trace, delivery.status, usual[2], delivery.tries, changes
-            )
-        )
-        for i, one in enumerate(outcomes):
-            self._ledger.stands(int(item.places[i]), states[i], one, waits[i])
+        self._take_down(item, delivery, outcomes, going, at)
         self._bar.update(len(outcomes) - len(going))
         if again:
             # Written down with the same commit or before it: a kill in between leaves them pending.
             self._write()
             self._again.extend(self._noted([item.part(part) for part in again]))
+
+    def _take_down(
+        self, item: _Item, delivery: Delivery, outcomes: Sequence[Outcome], going: set[int], at: int
+    ) -> None:
+        """Write down where the rows stand; mostly all alike."""
+        kinds = Counter((one.status, one.code, one.message, one.retry_after) for one in outcomes)
+        alike, first = len(kinds) == 1 and not going, outcomes[0]
+        # What goes again in other company was not judged yet.
+        states = [
+            SendState.PENDING if i in going else _STATE[one.status]
+            for i, one in enumerate(outcomes[: 1 if alike else None])
+        ]
+        waits = [
+            None if one.retry_after is None else at + round(one.retry_after * 1e6) for one in outcomes[: len(states)]
+        ]
+        usual = Counter(zip(states, (one.code for one in outcomes), waits, strict=False)).most_common(1)[0][0]
+        changes: tuple[Change, ...] = ()
+        if alike:
+            self._ledger.stands(item.places, states[0], first, waits[0])
+        else:
+            every = enumerate(zip(states, (one.code for one in outcomes), waits, strict=True))
+            changes = tuple(Change(i, *mine) for i, mine in every if mine != usual)
+            for i, one in enumerate(outcomes):
+                self._ledger.stands(int(item.places[i]), states[i], one, waits[i])
+        said = (delivery.trace, delivery.status, usual[2], delivery.tries, changes)
+        self._settled.append(Settlement(item.number, usual[0], at, usual[1], *said))
 
     def _read(self, item: _Item, delivery: Delivery) -> tuple[list[Outcome], str]:
         """Return what became of each row, and why to stop, if so."""

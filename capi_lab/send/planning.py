@@ -25,7 +25,7 @@ from capi_lab.platforms.wire import Level, Wire
 from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
 from capi_lab.send.history import History
 from capi_lab.send.outbox import Outbox
-from capi_lab.send.parcels import digest, micros
+from capi_lab.send.parcels import KEY, digest, micros
 from capi_lab.send.planned import Plan
 from capi_lab.send.target import account_name, refuse_untrue, target_of
 from capi_lab.send.words import PlanAction, PlanReason, SendState
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from capi_lab.reconcile import Reconciled
 
-__all__ = ["Predicts", "deadlines", "plan", "resends"]
+__all__ = ["Predicts", "deadlines", "look_back", "plan", "plan_rows", "resends", "was_erased"]
 
 _RANK = {reason: rank for rank, reason in enumerate(Ineligible)}
 _NEVER = np.iinfo(np.int64).min
@@ -124,7 +124,8 @@ def plan(
     if target.live and outbox is None:
         raise InputError("outbox= is missing: without one a second run would send everything again")
     box = outbox if isinstance(outbox, Outbox) else Outbox(":memory:" if outbox is None else outbox)
-    past = look_back(box, wire, account, CONVERSION, frame, live=target.live)
+    keys = [digest(one) for one in frame["conversion_id"]]
+    past = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     ends = deadlines(frame, facts, chosen)
     order = np.lexsort((frame["conversion_id"].to_numpy(dtype=object).astype("str"), ends.to_numpy(dtype="int64")))
     found = _screened(frame, order, wire, chosen, clock)
@@ -132,7 +133,7 @@ def plan(
     found.reason[:] = np.where((found.reason == "") & (marked != ""), marked, found.reason)
     action, reason = _decide(
         found, past, seen, clock, facts,
-        erased=_erased(frame, box), twice=_twice(frame, facts, chosen), fresh=_too_fresh(frame, wire, clock),
+        erased=was_erased(frame, box), twice=_twice(frame, facts, chosen), fresh=_too_fresh(frame, wire, clock),
         gap=only is not None,
     )  # fmt: skip
     changed = past.is_(SendState.ACCEPTED) & (found.version != 0) & (found.version != past.version)
@@ -149,6 +150,7 @@ def plan(
         min(batch_rows or facts.limits.batch_rows, facts.limits.batch_rows),
         clock,
         frame,
+        np.frombuffer(b"".join(keys), dtype="u1").reshape(-1, KEY),
         rows,
         order,
         found.version[order],
@@ -159,11 +161,11 @@ def plan(
     )
 
 
-def look_back(box: Outbox, wire: Wire, account: str, kind: str, frame: pd.DataFrame, *, live: bool) -> History:
-    """Return where the conversions of a table stand, after turning what a dead process left into doubts."""
+def look_back(box: Outbox, wire: Wire, account: str, kind: str, keys: list[bytes], *, live: bool) -> History:
+    """Return where conversions stand, after turning what a dead process left into doubts."""
     number = box.account(wire.spec.name, account, live=live)
     box.recover(number)
-    return box.history(number, kind, [digest(one) for one in frame["conversion_id"]])
+    return box.history(number, kind, keys)
 
 
 def plan_rows(
@@ -319,7 +321,8 @@ def _marks(frame: pd.DataFrame) -> NDArray[np.object_]:
     return np.where(no, words, "")
 
 
-def _erased(frame: pd.DataFrame, box: Outbox) -> NDArray[np.bool_]:
+def was_erased(frame: pd.DataFrame, box: Outbox) -> NDArray[np.bool_]:
+    """Say whose conversions these are of people who asked to be forgotten."""
     gone = box.erased()
     if not gone or "user_key" not in frame:
         return np.zeros(len(frame), dtype=bool)
