@@ -41,6 +41,7 @@ _HOMES = {
     "correct": "capi_lab.send",
     "correct_clock": "capi_lab.reconcile",
     "coverage": "capi_lab.measure",
+    "credit": "capi_lab.model",
     "dedup": "capi_lab.reconcile",
     "dedup_health": "capi_lab.measure",
     "dedup_rate": "capi_lab.measure",
@@ -114,6 +115,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "correct",
     "correct_clock",
     "coverage",
+    "credit",
     "dedup",
     "dedup_health",
     "dedup_rate",
@@ -189,7 +191,7 @@ if TYPE_CHECKING:
         upload_success_rate,
         waterfall,
     )
-    from capi_lab.model import sample_size
+    from capi_lab.model import credit, sample_size
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,
