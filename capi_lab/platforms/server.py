@@ -73,6 +73,8 @@ class Server:
         A header, of a setting or of a credential, to the code it is missed with.
     nulls : bool
         A null is as good as a field that is not there.
+    new_refresh_token : bool
+        Whoever renews a token gets a new refresh token with it, to be used from then on.
     versions : tuple of str
         Versions that are served, where there is a list.
     version_months : int or None
@@ -91,6 +93,7 @@ class Server:
     headers: Mapping[str, str] = field(default_factory=_none)
     lacking: Mapping[str, str] = field(default_factory=_none)
     nulls: bool = True
+    new_refresh_token: bool = False
     versions: tuple[str, ...] = ()
     version_months: int | None = None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -20,7 +21,9 @@ from starlette.types import Receive, Scope, Send
 
 from capi_lab.platforms.server import Refusal
 from capi_lab.sandbox.doors import Answer, Call, Door
+from capi_lab.sandbox.doors.door import reply
 from capi_lab.sandbox.switches import Switches
+from capi_lab.sandbox.tokens import Tokens
 from capi_lab.words import ServerFault
 
 __all__ = ["Line", "application"]
@@ -37,6 +40,7 @@ class Line:
     ----------
     doors : sequence of Door
     switches : Switches
+    tokens : Tokens
     clock : callable
         Epoch seconds.
     patience : float
@@ -51,6 +55,7 @@ class Line:
         self,
         doors: Sequence[Door],
         switches: Switches,
+        tokens: Tokens,
         clock: Callable[[], float],
         *,
         patience: float,
@@ -59,6 +64,7 @@ class Line:
     ) -> None:
         self.doors = tuple(doors)
         self.switches = switches
+        self.tokens = tokens
         self.clock = clock
         self.lock = threading.Lock()
         self.transports: MutableMapping[tuple[str, int], asyncio.Transport] = {}
@@ -78,6 +84,8 @@ class Line:
             if found is not None and request.method == door.route.method:
                 break
         else:
+            if (renewed := await self._renewed(request)) is not None:
+                return renewed
             return _response(Answer(404, {"Content-Type": "application/json"}, b'{"error":"no such endpoint"}'))
         name = f"{door.spec.name}/{door.route.name}"
         with self.lock:
@@ -104,6 +112,19 @@ class Line:
         with self.lock:
             answer = door.receive(call, fault, rng, self.clock())
         return await self._sent(request, answer, fault)
+
+    async def _renewed(self, request: Request) -> Response | None:
+        """Answer as a token endpoint, if it is one."""
+        routes = [door.route for door in self.doors if door.route.auth.token is not None]
+        at = [one for one in routes if one.auth.token and urlsplit(one.auth.token.url).path == request.url.path]
+        if not at or request.method != "POST":
+            return None
+        form = dict(parse_qsl((await self._body(request) or b"").decode("latin-1")))
+        # Two ways in can share one endpoint: the scope says whose token it is, if anything does.
+        wanted = form.get("scope", "")
+        route = next((one for one in at if one.auth.token and one.auth.token.scope == wanted), at[0])
+        with self.lock:
+            return _response(reply(*self.tokens.renew(route, form, self.clock())))
 
     async def _body(self, request: Request) -> bytes | None:
         body = bytearray()

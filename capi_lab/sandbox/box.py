@@ -102,6 +102,7 @@ class Sandbox:
         self._line = Line(
             list(self._doors.values()),
             self._switches,
+            self._tokens,
             self._clock,
             patience=patience,
             slowness=slowness,
@@ -158,19 +159,21 @@ class Sandbox:
             raise InputError("the sandbox does not run: use it in a with statement, or start() it")
         return self._serving.url
 
-    def credentials(self, platform: str | None = None) -> dict[str, str]:
+    def credentials(self, platform: str | None = None, *, renewable: bool = False) -> dict[str, str]:
         """Return the environment variables a sender reads, with credentials that are good here and nowhere else.
 
         Parameters
         ----------
         platform : str, optional
             Only those of one platform.
+        renewable : bool
+            Where tokens are renewed, what it takes to get one instead of a token that does not end.
         """
         wanted = PLATFORMS if platform is None else [_known(platform)]
         found: dict[str, str] = {}
         for name in wanted:
             for route in PLATFORMS[name].spec.routes:
-                found |= self._tokens.environment(route)
+                found |= self._tokens.environment(route, renewable=renewable)
         return found
 
     def fail_next(self, kind: ServerFault | str, platform: str | None = None, route: str | None = None) -> None:

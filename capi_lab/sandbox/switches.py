@@ -87,10 +87,14 @@ class Switches:
         """Keys of rows that were bad once: they stay bad, however often they come."""
         self.there: set[bytes] = set()
         """Keys of rows the platform says it had before; they stay so."""
+        self.good: set[bytes] = set()
+        """Keys of rows that were taken: they cannot turn bad afterwards. Kept only where rows can."""
+        self.about_rows = any(one.kind in _ROWS for one in faults)
 
     def order(self, kind: ServerFault, route: str | None) -> None:
         """Let the next request, of this route or of any, meet a fault."""
         self._ordered.append((Fault(kind).kind, route))
+        self.about_rows |= kind in _ROWS
 
     def draw(self, route: str) -> tuple[ServerFault | None, random.Random]:
         """Return the fault of this request, and the generator for whatever else hangs on chance in it."""
@@ -116,7 +120,9 @@ class Switches:
             What the rows are known by.
         rng : Random
         """
-        if kind not in _ROWS or not keys:
+        if kind not in _ROWS:
             return
-        chosen = [rng.choice(keys)] if kind is ServerFault.ONE_BAD_ROW else [k for k in keys if rng.random() < 0.3]
+        fresh = [key for key in keys if key not in self.good]
+        one = kind is ServerFault.ONE_BAD_ROW
+        chosen = [rng.choice(fresh)] if one and fresh else [key for key in fresh if not one and rng.random() < 0.3]
         (self.there if kind is ServerFault.ALREADY_EXISTS else self.poisoned).update(chosen)

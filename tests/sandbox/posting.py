@@ -29,7 +29,11 @@ def post(
 ) -> Reply:
     """Send a request; ``json`` and ``headers`` replace its own (a header of None is left out)."""
     token = box.credentials()[route.auth.credentials[0]] if token is None else token
-    sent: dict[str, str | None] = {**request.headers, "DeveloperToken": "any", **(headers or {})}
+    sent: dict[str, str | None] = {
+        **request.headers,
+        **{name: box.credentials()[one] for name, one in route.auth.headers.items()},
+        **(headers or {}),
+    }
     body = request.json if json is None else json
     match route.auth.style if token else None:
         case AuthStyle.BODY:

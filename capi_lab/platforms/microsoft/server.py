@@ -47,6 +47,7 @@ OFFLINE_SERVER = Server(
             "CustomerAccountId": "customer_account_id",
         }
     ),
+    new_refresh_token=True,
     lacking=MappingProxyType({"DeveloperToken": "105", "CustomerId": "1029", "CustomerAccountId": "1030"}),
 )
 

@@ -116,7 +116,7 @@ class Door:
         self.spec = spec
         self.route = route
         self.server = route.server
-        self.shape = Shape(route)
+        self.shape = _shape(spec.name, route)
         self.counting = Counting(route.dedup)
         self.kept = kept
         self.path = _path(route)
@@ -263,6 +263,9 @@ class Door:
         for header, code in server.lacking.items():
             if not call.headers.get(header.lower()):
                 raise Refused(Complaint(code))
+        for header, variable in self.route.auth.headers.items():
+            if not self._tokens.knows(variable, call.headers.get(header.lower())):
+                raise Refused(self.complain(Refusal.WRONG_TOKEN))
         version = self._settings(call).get("version")
         if version is None:
             return
@@ -307,7 +310,7 @@ class Door:
     def _of_switches(self, batch: Batch, fault: ServerFault | None, rng: Random) -> list[Complaint]:
         """Complain of rows that are bad by order."""
         switches = self._switches
-        if fault is None and not switches.poisoned:
+        if not switches.about_rows:
             return []
         known = [_content(row) for row in batch.rows]
         switches.mark(fault, known, rng)
@@ -327,8 +330,12 @@ class Door:
     ) -> Complaint | None:
         """Put a row into the books; return what the platform says of one that is there already."""
         verdict = self.counting.add(f"{len(self.kept.requests) + 1}/{at}", account, columns, now)
-        there = self._switches.there
-        if verdict.kept and not (there and _content(batch.rows[at]) in there):
+        there = False
+        if self._switches.about_rows:
+            content = _content(batch.rows[at])
+            self._switches.good.add(content)
+            there = content in self._switches.there
+        if verdict.kept and not there:
             return None
         if batch.name != self.shape.lists[0]:
             why = Refusal.CHANGED
@@ -369,6 +376,17 @@ class Door:
                 codes=codes,
             )
         )
+
+
+_SHAPES: dict[tuple[str, str], Shape] = {}
+
+
+def _shape(platform: str, route: Route) -> Shape:
+    """Return the form of a route's bodies, made once for all sandboxes."""
+    key = platform, route.name
+    if key not in _SHAPES:
+        _SHAPES[key] = Shape(route)
+    return _SHAPES[key]
 
 
 def _content(row: Any) -> bytes:
