@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test thorough recover lab lint docs lock bench bench-small fuzz validate conformance spark data clean
+.PHONY: help demo test thorough recover lab lint docs lock bench bench-small chaos fuzz validate conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -78,6 +78,9 @@ bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) -m benchmarks.load
 	$(BENCH) -m benchmarks.send
 	$(BENCH) benchmarks/simulate.py
+
+chaos: $(STAMP)  ## a sender killed at any moment, 1,001 times, while its platform misbehaves; nothing lost, nothing double
+	$(BIN)/python -m tests.chaos
 
 fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through every rule and wire
 	$(BIN)/python -m tests.fuzz
