@@ -17,9 +17,12 @@ __version__ = "0.1.0"
 
 # name -> module that holds it; a name equal to the module's last part is the module itself
 _HOMES = {
+    "MatchRates": "capi_lab.model",
     "Outbox": "capi_lab.send",
     "PLATFORMS": "capi_lab.platforms",
+    "PRACTITIONERS": "capi_lab.model",
     "Plan": "capi_lab.send",
+    "Prior": "capi_lab.model",
     "Receipt": "capi_lab.send",
     "Reconciled": "capi_lab.reconcile",
     "Sandbox": "capi_lab.sandbox",
@@ -60,6 +63,7 @@ _HOMES = {
     "link_candidates": "capi_lab.reconcile",
     "load": "capi_lab.load",
     "match_rate": "capi_lab.measure",
+    "match_rates": "capi_lab.model",
     "observe": "capi_lab.simulate",
     "one_per_click": "capi_lab.reconcile",
     "overcount": "capi_lab.measure",
@@ -90,9 +94,12 @@ _HOMES = {
 }
 
 __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design promises
+    "MatchRates",
     "Outbox",
     "PLATFORMS",
+    "PRACTITIONERS",
     "Plan",
+    "Prior",
     "Receipt",
     "Reconciled",
     "Sandbox",
@@ -134,6 +141,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "link_candidates",
     "load",
     "match_rate",
+    "match_rates",
     "observe",
     "one_per_click",
     "overcount",
@@ -191,7 +199,7 @@ if TYPE_CHECKING:
         upload_success_rate,
         waterfall,
     )
-    from capi_lab.model import credit, sample_size
+    from capi_lab.model import PRACTITIONERS, MatchRates, Prior, credit, match_rates, sample_size
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,

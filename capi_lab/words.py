@@ -27,6 +27,7 @@ __all__ = [
     "IdSource",
     "Ineligible",
     "Interval",
+    "KeySet",
     "Link",
     "LoadDrop",
     "MatchedBy",
@@ -268,6 +269,18 @@ class Stratum(StrEnum):
 
     CLICK_ID = "click_id"
     PII_ONLY = "pii_only"
+    IP_ONLY = "ip_only"
+    NONE = "none"
+
+
+class KeySet(StrEnum):
+    """By what a platform could match an event, `Stratum.PII_ONLY` told apart by the keys that name the person."""
+
+    CLICK_ID = "click_id"
+    EMAIL_PHONE = "email_phone"
+    EMAIL_ONLY = "email_only"
+    PHONE_ONLY = "phone_only"
+    NAME_ONLY = "name_only"
     IP_ONLY = "ip_only"
     NONE = "none"
 
