@@ -17,15 +17,20 @@ __version__ = "0.1.0"
 
 # name -> module that holds it; a name equal to the module's last part is the module itself
 _HOMES = {
+    "ConsentUplift": "capi_lab.model",
+    "FixIds": "capi_lab.model",
+    "KeepClickIds": "capi_lab.model",
     "MatchRates": "capi_lab.model",
     "Outbox": "capi_lab.send",
     "PLATFORMS": "capi_lab.platforms",
     "PRACTITIONERS": "capi_lab.model",
+    "PhoneAtCheckout": "capi_lab.model",
     "Plan": "capi_lab.send",
     "Prior": "capi_lab.model",
     "Receipt": "capi_lab.send",
     "Reconciled": "capi_lab.reconcile",
     "Sandbox": "capi_lab.sandbox",
+    "SendWithin": "capi_lab.model",
     "Simulation": "capi_lab.simulate",
     "Waterfall": "capi_lab.measure",
     "World": "capi_lab.simulate",
@@ -69,6 +74,7 @@ _HOMES = {
     "overcount": "capi_lab.measure",
     "pair_causes": "capi_lab.measure",
     "paired_difference": "capi_lab.measure",
+    "payload_score": "capi_lab.model",
     "plan": "capi_lab.send",
     "platforms": "capi_lab.platforms",
     "plots": "capi_lab.plots",
@@ -90,19 +96,25 @@ _HOMES = {
     "trend": "capi_lab.measure",
     "upload_success_rate": "capi_lab.measure",
     "waterfall": "capi_lab.measure",
+    "what_if": "capi_lab.model",
     "words": "capi_lab.words",
 }
 
 __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design promises
+    "ConsentUplift",
+    "FixIds",
+    "KeepClickIds",
     "MatchRates",
     "Outbox",
     "PLATFORMS",
     "PRACTITIONERS",
+    "PhoneAtCheckout",
     "Plan",
     "Prior",
     "Receipt",
     "Reconciled",
     "Sandbox",
+    "SendWithin",
     "Simulation",
     "Waterfall",
     "World",
@@ -147,6 +159,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "overcount",
     "pair_causes",
     "paired_difference",
+    "payload_score",
     "plan",
     "platforms",
     "plots",
@@ -168,6 +181,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "trend",
     "upload_success_rate",
     "waterfall",
+    "what_if",
     "words",
 ]
 
@@ -199,7 +213,21 @@ if TYPE_CHECKING:
         upload_success_rate,
         waterfall,
     )
-    from capi_lab.model import PRACTITIONERS, MatchRates, Prior, credit, match_rates, sample_size
+    from capi_lab.model import (
+        PRACTITIONERS,
+        ConsentUplift,
+        FixIds,
+        KeepClickIds,
+        MatchRates,
+        PhoneAtCheckout,
+        Prior,
+        SendWithin,
+        credit,
+        match_rates,
+        payload_score,
+        sample_size,
+        what_if,
+    )
     from capi_lab.platforms import PLATFORMS
     from capi_lab.reconcile import (
         Reconciled,

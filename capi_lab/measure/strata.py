@@ -164,8 +164,16 @@ def _possessed(table: ibis.Table, platform: str) -> tuple[ibis.Table, dict[str, 
     return wide, has, list(names.values())
 
 
-def possessed(data: TableLike, platform: str) -> pd.DataFrame:
+def possessed(data: TableLike, platform: str, keep: Sequence[str] = ()) -> pd.DataFrame:
     """Say of each row what a platform could match it by, and what it carries that the platform cannot use.
+
+    Parameters
+    ----------
+    data : DataFrame, Arrow table, Parquet path or glob, or Ibis table
+        Events (the server's) or conversions.
+    platform : str
+    keep : sequence of str
+        Columns to bring along, those of them that the table has.
 
     Returns
     -------
@@ -181,6 +189,7 @@ def possessed(data: TableLike, platform: str) -> pd.DataFrame:
     for word, keys in groups.items():
         there = [wide[key].nullif("").notnull() for key in keys if key in wide.columns]
         columns[f"bad_{word}"] = reduce(or_, there, ibis.literal(value=False)) & ~has[word]
+    columns |= {name: wide[name] for name in keep if name in table.columns}
     return to_frame(wide.select(**columns)).set_index("_row").sort_index()
 
 
