@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 import socket
 import struct
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from random import Random
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,6 +30,7 @@ from capi_lab.words import ServerFault
 __all__ = ["Line", "application"]
 
 _HTML = b"<!doctype html><html><head><title>Gateway</title></head><body><h1>Please try again</h1></body></html>"
+_JSON = MappingProxyType({"Content-Type": "application/json"})
 _BROKEN = (500, 503)
 _LINGER = struct.pack("ii", 1, 0)
 
@@ -43,6 +45,8 @@ class Line:
     tokens : Tokens
     clock : callable
         Epoch seconds.
+    tell : callable
+        Answers questions to a route's report.
     patience : float
         Seconds for which a request that is to time out is held before its connection is cut.
     slowness : float
@@ -57,6 +61,7 @@ class Line:
         switches: Switches,
         tokens: Tokens,
         clock: Callable[[], float],
+        tell: Callable[[Door, Call, float], Answer],
         *,
         patience: float,
         slowness: float,
@@ -66,7 +71,9 @@ class Line:
         self.switches = switches
         self.tokens = tokens
         self.clock = clock
+        self.tell = tell
         self.lock = threading.Lock()
+        self.failures: list[Exception] = []
         self.transports: MutableMapping[tuple[str, int], asyncio.Transport] = {}
         self._patience = patience
         self._slowness = slowness
@@ -84,9 +91,8 @@ class Line:
             if found is not None and request.method == door.route.method:
                 break
         else:
-            if (renewed := await self._renewed(request)) is not None:
-                return renewed
-            return _response(Answer(404, {"Content-Type": "application/json"}, b'{"error":"no such endpoint"}'))
+            beside = await self._renewed(request) or await self._told(request)
+            return beside or _response(Answer(404, _JSON, b'{"error":"no such endpoint"}'))
         name = f"{door.spec.name}/{door.route.name}"
         with self.lock:
             fault, rng = self.switches.draw(name)
@@ -94,14 +100,8 @@ class Line:
             return self._cut(request)
         body = await self._body(request)
         if body is None:
-            return _response(Answer(413, {"Content-Type": "application/json"}, b"{}"))
-        call = Call(
-            path=request.url.path,
-            query=dict(request.query_params),
-            headers={key.decode().lower(): value.decode("latin-1") for key, value in request.headers.raw},
-            body=body,
-            settings={key: value for key, value in found.groupdict().items() if value is not None},
-        )
+            return _response(Answer(413, _JSON, b"{}"))
+        call = _call(request, body, found)
         early = self._early(door, call, fault, rng)
         if early is not None:
             return _response(early)
@@ -125,6 +125,17 @@ class Line:
         route = next((one for one in at if one.auth.token and one.auth.token.scope == wanted), at[0])
         with self.lock:
             return _response(reply(*self.tokens.renew(route, form, self.clock())))
+
+    async def _told(self, request: Request) -> Response | None:
+        """Answer a question to a route's report, if it is one."""
+        for door in self.doors:
+            found = None if door.question is None else door.question.fullmatch(request.url.path)
+            if found is None or door.route.reading is None or request.method != door.route.reading.method:
+                continue
+            call = _call(request, await self._body(request) or b"", found)
+            with self.lock:
+                return _response(door.stopped(call, self.clock()) or self.tell(door, call, self.clock()))
+        return None
 
     async def _body(self, request: Request) -> bytes | None:
         body = bytearray()
@@ -212,7 +223,17 @@ def _in_words(door: Door, why: Refusal) -> Answer:
     """Refuse in the platform's words; where it has none, with an empty object."""
     if why in door.server.refusals:
         return door.refuse(why)
-    return Answer(500, {"Content-Type": "application/json"}, json.dumps({}).encode())
+    return Answer(500, _JSON, b"{}")
+
+
+def _call(request: Request, body: bytes, found: re.Match[str]) -> Call:
+    return Call(
+        path=request.url.path,
+        query=dict(request.query_params),
+        headers={key.decode().lower(): value.decode("latin-1") for key, value in request.headers.raw},
+        body=body,
+        settings={key: value for key, value in found.groupdict().items() if value is not None},
+    )
 
 
 def _response(answer: Answer) -> Response:
@@ -227,5 +248,8 @@ def application(line: Line) -> Any:
             return await line.answer(request)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
+        except Exception as error:
+            line.failures.append(error)
+            return _response(Answer(500, _JSON, b'{"error":"the sandbox itself failed"}'))
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])

@@ -44,14 +44,14 @@ def table(door: Door, kept: Kept, requests: Sequence[KeptRequest]) -> pd.DataFra
     told = pd.DataFrame(
         {
             "route": door.route.name,
-            "request_id": [one.request_id for one, _ in rows],
-            "row": [at for _, at in rows],
+            "request_id": pd.Series([one.request_id for one, _ in rows], dtype="str"),
+            "row": pd.Series([at for _, at in rows], dtype="int64"),
             "received_time": pd.to_datetime([round(one.at * 1e6) for one, _ in rows], unit="us", utc=True).as_unit(
                 "us"
             ),
-            "accepted": [one.marks[at] != Mark.REFUSED for one, at in rows],
+            "accepted": pd.Series([one.marks[at] != Mark.REFUSED for one, at in rows], dtype="bool"),
             "code": pd.Series([one.codes.get(at) for one, at in rows], dtype="str"),
-            "counted": [_counted(door, kept, one, at) for one, at in rows],
+            "counted": pd.Series([_counted(door, kept, one, at) for one, at in rows], dtype="bool"),
         }
     )
     frame["conversion_id"] = frame["conversion_id"].mask(frame["conversion_id"] == "")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from capi_lab.errors import InputError
+from capi_lab.errors import CapiLabError, InputError
 from capi_lab.platforms import PLATFORMS, platform
 from capi_lab.sandbox.app import Line
-from capi_lab.sandbox.doors import DOORS, Door
+from capi_lab.sandbox.doors import DOORS, Call, Door
+from capi_lab.sandbox.doors import Answer as Reply
 from capi_lab.sandbox.kept import Kept
 from capi_lab.sandbox.serving import Serving
 from capi_lab.sandbox.switches import Fault, Switches, read_faults
@@ -104,6 +107,7 @@ class Sandbox:
             self._switches,
             self._tokens,
             self._clock,
+            self._tell,
             patience=patience,
             slowness=slowness,
             max_bytes=max_bytes,
@@ -119,6 +123,8 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if error is None and self._line.failures:
+            raise _failure(self._line.failures)
 
     def start(self) -> Sandbox:
         """Start to serve; returns the sandbox itself."""
@@ -247,6 +253,15 @@ class Sandbox:
             rows = table(door, self._kept, list(self._kept.of(door.spec.name, door.route.name)))
         return answered(door, rows, self._world, self._seed, self._clicks, self._conversions)
 
+    def _tell(self, door: Door, call: Call, now: float) -> Reply:
+        from capi_lab.sandbox.books import answered
+        from capi_lab.sandbox.telling import TELLERS, Told
+
+        def knows(door: Door, rows: pd.DataFrame) -> Answer:
+            return answered(door, rows, self._world, self._seed, self._clicks, self._conversions)
+
+        return TELLERS[door.spec.name, door.route.name](Told(door, self._kept, call, now, knows))
+
     def matched(self, platform: str, route: str | None = None) -> int:
         """Return how many of the conversions it counts the platform ties to a click or an account.
 
@@ -286,6 +301,16 @@ class Sandbox:
         if route is not None:
             PLATFORMS[name].spec.route(route)
         return [door for key, door in self._doors.items() if key[0] == name and route in (None, key[1])]
+
+
+def _failure(failures: list[Exception]) -> CapiLabError:
+    """Say where the sandbox itself failed; not with which values."""
+    first = failures[0]
+    where = traceback.extract_tb(first.__traceback__)[-1]
+    return CapiLabError(
+        f"the sandbox itself failed {len(failures):,} times, first with {type(first).__name__} at "
+        f"{Path(where.filename).name}:{where.lineno}: please report it"
+    )
 
 
 def _known(name: str) -> str:

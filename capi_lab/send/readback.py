@@ -103,7 +103,8 @@ def read_back(
             query = {name: str(filled(text, values)) for name, text in reading.query.items()}
             url = target.url(reading.url.format(**values))
             reply = asked(client, login, reading.method, url, query, body, headers_of(facts, chosen))
-            if isinstance(reply.json, dict):
+            # Of nothing there is no report: an empty list of results is of no format.
+            if isinstance(reply.json, dict) and any(reply.json.values()):
                 found.append({**reply.json, **own})
     if not found:
         return _nothing()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import capi_lab as cl
-from capi_lab.errors import InputError
+from capi_lab.errors import CapiLabError, InputError
 from capi_lab.sandbox import Fault
 from capi_lab.words import ServerFault
 from tests.contracts.examples import NOW, ROUTES, SETTINGS, example_rows, wire_of
@@ -162,3 +162,20 @@ def test_the_command_line_runs_one() -> None:
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert told == [f"export {name}={value}\n" for name, value in expected.items()]
+
+
+def test_its_own_failures_come_out_without_a_value(caplog) -> None:
+    """A bug of the sandbox is no reply of a platform: it is raised where the sandbox ends, and nothing is logged."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("jane.doe@example.com")
+
+    def use() -> None:
+        with cl.Sandbox(seed=1, now=NOW) as box, opened() as client:
+            box._doors["meta", "capi"].receive = broken
+            assert post(box, client, REQUESTS["meta", "capi"], wire_of("meta", "capi").route).status == 500
+
+    with pytest.raises(CapiLabError, match=r"failed 1 times, first with KeyError at test_faults[.]py") as found:
+        use()
+    assert "jane" not in str(found.value)
+    assert not caplog.records

@@ -119,7 +119,8 @@ class Door:
         self.shape = _shape(spec.name, route)
         self.counting = Counting(route.dedup)
         self.kept = kept
-        self.path = _path(route)
+        self.path = _path(route, route.url)
+        self.question = None if route.reading is None else _path(route, route.reading.url)
         self._tokens = tokens
         self._switches = switches
         self._asked: dict[tuple[tuple[str, str], ...], Asked] = {}
@@ -169,6 +170,25 @@ class Door:
     def refuse(self, why: Refusal) -> Answer:
         """Refuse a request without a look at it."""
         return self.refused([self.complain(why)], Batch("", [], {}, self._request_id()))
+
+    def refuse_with(self, code: str) -> Answer:
+        """Refuse a request with a code of the route."""
+        return self.refused([Complaint(code)], Batch("", [], {}, self._request_id()))
+
+    def stopped(self, call: Call, now: float) -> Answer | None:
+        """Refuse a question whose credential, headers or version are wrong; None if it may be answered."""
+        auth = self.route.auth
+        token = self._bearer(call) if auth.style is not AuthStyle.HEADER else call.headers.get(auth.field.lower())
+        if token is None and auth.style is AuthStyle.BODY:
+            token = call.query.get(auth.field)  # a question has no body to put it in
+        why = self._tokens.judge(self.route, token, now)
+        if why is not None:
+            return self.refuse(why)
+        try:
+            self._let_in(call, now)
+        except Refused as refusal:
+            return self.refused(refusal.complaints, Batch("", [], {}, self._request_id()))
+        return None
 
     @collector_paused()
     def receive(self, call: Call, fault: ServerFault | None, rng: Random, now: float) -> Answer:
@@ -252,10 +272,10 @@ class Door:
         if auth.style is AuthStyle.BODY:
             held = body.get(auth.field) if isinstance(body, dict) else None
             return held if isinstance(held, str) else call.query.get(auth.field)
-        given = call.headers.get(auth.field.lower())
-        if given is None or auth.style is AuthStyle.HEADER:
-            return given
-        scheme, _, token = given.partition(" ")
+        return call.headers.get(auth.field.lower()) if auth.style is AuthStyle.HEADER else self._bearer(call)
+
+    def _bearer(self, call: Call) -> str | None:
+        scheme, _, token = call.headers.get("authorization", "").partition(" ")
         return token if scheme.lower() == "bearer" else None
 
     def _let_in(self, call: Call, now: float) -> None:
@@ -394,12 +414,12 @@ def _content(row: Any) -> bytes:
     return blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()
 
 
-def _path(route: Route) -> re.Pattern[str]:
-    """Turn a route's URL into a pattern of its path, with a group for each setting in it."""
+def _path(route: Route, url: str) -> re.Pattern[str]:
+    """Turn one of a route's URLs into a pattern of its path, with a group for each setting in it."""
     patterns = {one.name: one.pattern for one in route.settings}
     patterns |= {name: "|".join(words) for name, words in route.server.in_path.items()}
     text = ""
-    for piece in re.split(r"({\w+})", urlsplit(route.url).path):
+    for piece in re.split(r"({\w+})", urlsplit(url).path):
         name = piece[1:-1]
         text += f"(?P<{name}>{patterns[name]})" if piece.startswith("{") else re.escape(piece)
     return re.compile(text, re.ASCII)
