@@ -2,11 +2,13 @@
 
 from capi_lab.plots.coverage import plot_coverage, plot_gap
 from capi_lab.plots.dedup import plot_causes, plot_dedup_timeline
+from capi_lab.plots.model import plot_calibration, plot_what_if
 from capi_lab.plots.rates import plot_overlap, plot_rates, plot_trend
 from capi_lab.plots.style import style
 from capi_lab.plots.waterfall import plot_waterfall
 
 __all__ = [
+    "plot_calibration",
     "plot_causes",
     "plot_coverage",
     "plot_dedup_timeline",
@@ -15,5 +17,6 @@ __all__ = [
     "plot_rates",
     "plot_trend",
     "plot_waterfall",
+    "plot_what_if",
     "style",
 ]
