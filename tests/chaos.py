@@ -276,7 +276,16 @@ def side_by_side(worlds: Sequence[World], at_once: int) -> list[Verdict]:
     """Run worlds in several processes: children of one process must not be waited for in several threads."""
     parts = [list(worlds[i : i + 20]) for i in range(0, len(worlds), 20)]
     with ProcessPoolExecutor(at_once, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return [one for part in pool.map(runs, parts) for one in part]
+        found: list[Verdict] = []
+        for part in pool.map(runs, parts):
+            found += part
+            for one in part:
+                if one.wrong:
+                    print(
+                        f"seed {one.world.seed}{'' if one.world.remembers else ', no outbox'}: {'; '.join(one.wrong)}"
+                    )
+            print(f"{len(found):,} of {len(worlds):,}", flush=True)
+        return found
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:
@@ -304,9 +313,6 @@ def main() -> int:
     asked = parser.parse_args()
     found = side_by_side([World(asked.first + i) for i in range(asked.runs)], asked.at_once)
     print(summary(found))
-    for one in found:
-        if one.wrong:
-            print(f"seed {one.world.seed}: {'; '.join(one.wrong)}")
     print("without the outbox:")
     forgetful = side_by_side([World(asked.first + i, remembers=False) for i in range(0, asked.runs, 10)], asked.at_once)
     print(summary(forgetful))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -142,6 +142,10 @@ class Sandbox:
 
     def _clock(self) -> float:
         return (time.time() if self._still is None else self._still) + self._ahead
+
+    def now(self) -> datetime:
+        """Return the sandbox's clock: a sender for which it is another day would be refused."""
+        return datetime.fromtimestamp(self._clock(), UTC)
 
     def advance(self, by: timedelta) -> None:
         """Put the sandbox's clock forward: tokens expire, dedup windows end, events grow old."""

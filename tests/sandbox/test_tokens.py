@@ -45,6 +45,7 @@ def test_tokens_are_renewed_and_end(platform: str, route: str) -> None:
         token = answer["access_token"]
         assert post(box, client, request, wire.route, token=token).status == 200
         box.advance(wire.route.auth.token.life)
+        assert box.now() == NOW + wire.route.auth.token.life
         outcome = wire.decode(post(box, client, request, wire.route, token=token), request)[0]
         assert outcome.status == "rejected"
         assert wire.route.status_of(outcome.code).row_fault is False
