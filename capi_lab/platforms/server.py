@@ -35,6 +35,9 @@ class Refusal(StrEnum):
     TWICE = "twice in one request"
     TOO_MANY_CHANGES = "too many changes of rows that are there"
     CHANGED = "changed before"
+    NOT_THERE = "nothing there to change"
+    WITHDRAWN = "taken back before"
+    RESTATED = "given that value before"
 
 
 def _none() -> Mapping[str, str]:

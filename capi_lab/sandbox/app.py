@@ -87,7 +87,7 @@ class Line:
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
         for door in self.doors:
-            found = door.path.fullmatch(request.url.path)
+            found = door.path.fullmatch(request.url.path) or door.changes.fullmatch(request.url.path)
             if found is not None and request.method == door.route.method:
                 break
         else:

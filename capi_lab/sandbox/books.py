@@ -22,7 +22,7 @@ __all__ = ["answered", "table"]
 
 
 def table(door: Door, kept: Kept, requests: Sequence[KeptRequest]) -> pd.DataFrame:
-    """Write one row per event of some requests of one route.
+    """Write one row per conversion of some requests of one route; changes of conversions are left out.
 
     Parameters
     ----------
@@ -35,6 +35,7 @@ def table(door: Door, kept: Kept, requests: Sequence[KeptRequest]) -> pd.DataFra
     DataFrame
         See `Sandbox.received`.
     """
+    requests = [one for one in requests if one.rows == door.shape.lists[0]]
     sent = [
         Request(door.route.method, one.path, one.headers, kept.body(one), tuple("" for _ in one.marks))
         for one in requests

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
 
 from capi_lab.platforms.deduper import Deduper, Verdict
 from capi_lab.platforms.rules import DedupRule
 from capi_lab.words import Channel
 
-__all__ = ["Counting", "Mark"]
+__all__ = ["Changed", "Counting", "Mark"]
 
 
 class Mark(IntEnum):
@@ -20,6 +20,16 @@ class Mark(IntEnum):
     TAKEN = 1
     LATE = 2
     """Taken, but told afterwards to have come to nothing."""
+    CHANGE = 3
+    """Taken: it changes a conversion and is none."""
+
+
+class Changed(Enum):
+    """What became of a change."""
+
+    DONE = "done"
+    NOT_THERE = "nothing there to change"
+    AGAIN = "done before"
 
 
 class Counting:
@@ -28,10 +38,15 @@ class Counting:
     Parameters
     ----------
     rule : DedupRule
+    correctable : bool
+        Conversions can be taken back: they are remembered by their keys.
     """
 
-    def __init__(self, rule: DedupRule) -> None:
+    def __init__(self, rule: DedupRule, *, correctable: bool) -> None:
         self._rule = rule
+        self._rows: dict[tuple[Any, ...], str] | None = {} if correctable else None
+        self._gone: set[str] = set()
+        self._changes: set[tuple[Any, ...]] = set()
         self._needed = tuple(dict.fromkeys((*rule.key, *rule.instead, *(rule.fallback.keys if rule.fallback else ()))))
         self._accounts: dict[str, Deduper] = {}
         self._clock = 0
@@ -47,17 +62,49 @@ class Counting:
 
     def known_by(self, account: str, columns: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Return the key of a row that has a whole one."""
-        event = self.event(account, columns)
-        values = tuple(event.get(name) for name in self._rule.key)
-        lacking = [
-            name
-            for name, value in zip(self._rule.key, values, strict=True)
-            if value is None and name not in self._rule.missing_matches
-        ]
+        return self._key(self.event(account, columns), account, self._rule.key)
+
+    def _key(self, event: Mapping[str, Any], account: str, names: tuple[str, ...]) -> tuple[Any, ...] | None:
         blank = self._rule.missing_matches
-        if lacking or (blank and all(event.get(name) is None for name in blank)):
+        values = tuple(event.get(name) for name in names)
+        lacking = any(value is None and name not in blank for name, value in zip(names, values, strict=True))
+        if not names or lacking or (blank and all(event.get(name) is None for name in blank)):
             return None
-        return (account, *values)
+        return (account, names, *values)
+
+    def change(self, account: str, columns: Mapping[str, Any], kind: str, content: Any, *, withdraw: bool) -> Changed:
+        """Change a conversion that is there, or take it back.
+
+        Parameters
+        ----------
+        account : str
+            Of the conversion.
+        columns : mapping
+            What names it.
+        kind : str
+        content : hashable
+            The same kind with the same content is the same change.
+        withdraw : bool
+            It no longer counts.
+        """
+        event = self.event(account, columns)
+        keys = (self._key(event, account, names) for names in (self._rule.key, self._rule.instead))
+        row = next((self._rows[key] for key in keys if self._rows is not None and key in self._rows), None)
+        if row is None:
+            return Changed.NOT_THERE
+        change = (row, kind) if withdraw else (row, kind, content)
+        if row in self._gone or change in self._changes:
+            return Changed.AGAIN
+        self._changes.add(change)
+        if withdraw:
+            self._gone.add(row)
+        return Changed.DONE
+
+    def once(self, change: tuple[Any, ...]) -> Changed:
+        """Take in a change of something that is not in these books."""
+        found = Changed.AGAIN if change in self._changes else Changed.DONE
+        self._changes.add(change)
+        return found
 
     def add(self, row_id: str, account: str, columns: Mapping[str, Any], at: float) -> Verdict:
         """Take a server's event in.
@@ -73,7 +120,12 @@ class Counting:
         """
         self._clock = max(self._clock, round(at * 1e6))
         event = self.event(account, columns) | {"row_id": row_id, "channel": str(Channel.CAPI)}
-        return self._of(account).receive(event, self._clock)
+        verdict = self._of(account).receive(event, self._clock)
+        if self._rows is not None and verdict.kept:
+            for names in (self._rule.key, self._rule.instead):
+                if (key := self._key(event, account, names)) is not None:
+                    self._rows[key] = row_id
+        return verdict
 
     def _of(self, account: str) -> Deduper:
         found = self._accounts.get(account)
@@ -83,9 +135,9 @@ class Counting:
 
     def counts(self, row_id: str, account: str) -> bool:
         """Say whether a row that was taken stands for a conversion, as of now."""
-        return self._accounts[account].verdict(row_id).kept
+        return row_id not in self._gone and self._accounts[account].verdict(row_id).kept
 
     @property
     def counted(self) -> int:
         """Conversions counted, over all accounts."""
-        return sum(one.kept for one in self._accounts.values())
+        return sum(one.kept for one in self._accounts.values()) - len(self._gone)

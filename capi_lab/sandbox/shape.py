@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,10 +78,18 @@ class Shape:
             self._place(rule.path, rule)
         for path in route.server.other_fields:
             self._place(path, None)
-        self.lists = tuple(dict.fromkeys(r.path.split("[]")[0] for r in route.fields if r.column == "event_time"))
-        """Names of the lists of rows, where a route has several operations."""
+        lists = [r.path.split("[]")[0] for r in route.fields if r.column == "event_time"]
+        for path in route.corrections.fields:
+            # What names the conversion is called there as it is in the conversion itself.
+            head, dot, name = path.partition("[].")
+            known = next((r for r in route.fields if dot and r.path == f"{lists[0]}[].{name}"), None)
+            if dot:
+                lists.append(head)
+                self._place(path, known and replace(known, required="no"), keep=True)
+        self.lists = tuple(dict.fromkeys(lists))
+        """Names of the lists of rows: conversions first, then changes of them."""
 
-    def _place(self, path: str, rule: FieldRule | None) -> None:
+    def _place(self, path: str, rule: FieldRule | None, *, keep: bool = False) -> None:
         node, parts = self._root, path.split(".")
         if (picked := _PICKED.fullmatch(path)) is not None:
             if rule is not None and rule.column is not None:
@@ -97,8 +105,9 @@ class Shape:
             if at == len(parts) - 1 and not is_list:
                 if rule is not None and rule.required == "yes":
                     node.required.append(name)
-                if not isinstance(node.children.get(name), _Node):  # `userIds`, a list, is also said to be one
-                    words = self._server.words.get(path)
+                # `userIds`, a list, is also said to be one; and what is known stays so.
+                if not isinstance(node.children.get(name), _Node) and not (keep and name in node.children):
+                    words = self._server.words.get(rule.path if rule else path)
                     holds = _anything if rule is None else _check(rule.type, words)
                     exact = str if holds is _text else None
                     node.children[name] = _Leaf(path, exact, holds, rule.column if rule else None, words)

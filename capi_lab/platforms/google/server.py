@@ -167,6 +167,9 @@ ADS_SERVER = Server(
             Refusal.TWICE: "DUPLICATE_ORDER_ID",
             Refusal.TOO_MANY_CHANGES: "TOO_MANY_ADJUSTMENTS_IN_REQUEST",
             Refusal.CHANGED: "CONVERSION_ALREADY_ENHANCED",
+            Refusal.NOT_THERE: "CONVERSION_NOT_FOUND",
+            Refusal.WITHDRAWN: "CONVERSION_ALREADY_RETRACTED",
+            Refusal.RESTATED: "RESTATEMENT_ALREADY_EXISTS",
         }
     ),
     statuses=MappingProxyType(_STATUSES),

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from capi_lab.platforms.route import AuthStyle, BadRow, Route
 from capi_lab.platforms.rows import collector_paused
+from capi_lab.platforms.sending import Correction
 from capi_lab.platforms.server import Refusal
 from capi_lab.platforms.spec import PlatformSpec
-from capi_lab.sandbox.counting import Counting, Mark
+from capi_lab.sandbox.counting import Changed, Counting, Mark
 from capi_lab.sandbox.kept import Kept, KeptRequest
 from capi_lab.sandbox.needed import Asked, asked
 from capi_lab.sandbox.shape import Complaint, Shape
@@ -117,9 +118,10 @@ class Door:
         self.route = route
         self.server = route.server
         self.shape = _shape(spec.name, route)
-        self.counting = Counting(route.dedup)
+        self.counting = Counting(route.dedup, correctable=bool(route.corrections.url))
         self.kept = kept
         self.path = _path(route, route.url)
+        self.changes = _path(route, route.corrections.url or route.url)
         self.question = None if route.reading is None else _path(route, route.reading.url)
         self._tokens = tokens
         self._switches = switches
@@ -211,7 +213,7 @@ class Door:
             return self.refused(refusal.complaints, batch)
         read = [self.columns(row, batch.name) for row in batch.rows]
         accounts = [self.account(call, batch, row if isinstance(row, dict) else {}) for row in batch.rows]
-        complaints, late = self._judged(call, read, now)
+        complaints, late = self._judged(call, batch, read, now)
         complaints += self._of_switches(batch, fault, rng)
         complaints += self._twice(accounts, read)
         bad = {one.row for one in complaints if not one.harmless}
@@ -224,9 +226,14 @@ class Door:
             for at, (columns, _) in enumerate(read):
                 if at in bad:
                     continue
-                marks[at] = Mark.LATE if at in late else Mark.TAKEN
-                if at not in late and (told := self._recorded(batch, at, accounts[at], columns, now)) is not None:
-                    there.append(told)
+                if batch.name != self.shape.lists[0]:
+                    marks[at], why = Mark.CHANGE, self._changed(batch.rows[at], accounts[at], columns)
+                elif at in late:
+                    marks[at], why = Mark.LATE, None
+                else:
+                    marks[at], why = Mark.TAKEN, self._recorded(batch, at, accounts[at], columns, now)
+                if why is not None and why in self.server.refusals:
+                    there.append(self.complain(why, "", at))
         complaints += there
         self._keep(call, batch, marks, accounts, late, complaints, now)
         return self.refused(complaints, batch) if sunk else self.taken(complaints, batch)
@@ -307,7 +314,7 @@ class Door:
         return {**written, **{name: value for name, value in told.items() if value is not None}}
 
     def _judged(
-        self, call: Call, read: Sequence[tuple[dict[str, Any], list[Complaint]]], now: float
+        self, call: Call, batch: Batch, read: Sequence[tuple[dict[str, Any], list[Complaint]]], now: float
     ) -> tuple[list[Complaint], dict[int, str]]:
         """Say what is wrong with rows, and what will be told of them afterwards."""
         settings = tuple(self._settings(call).items())
@@ -316,11 +323,14 @@ class Door:
         ask = self._asked[settings]
         complaints: list[Complaint] = []
         late: dict[int, str] = {}
+        changes = batch.name != self.shape.lists[0]
         for at, (columns, faults) in enumerate(read):
             if faults:
                 complaints += [Complaint(one.code, one.field, at, one.harmless) for one in faults]
                 if not all(one.harmless for one in faults):
                     continue
+            if changes and self.correction(batch.rows[at]) is not None:
+                continue  # needs are of conversions
             if (code := ask.refused(columns, now)) is not None:
                 complaints.append(Complaint(code, "", at))
             elif (reason := ask.told_later(columns, now)) is not None:
@@ -345,10 +355,8 @@ class Door:
         often = {key for key, n in Counter(keys).items() if n > 1 and key is not None}
         return [self.complain(Refusal.TWICE, "", at) for at, key in enumerate(keys) if key in often]
 
-    def _recorded(
-        self, batch: Batch, at: int, account: str, columns: Mapping[str, Any], now: float
-    ) -> Complaint | None:
-        """Put a row into the books; return what the platform says of one that is there already."""
+    def _recorded(self, batch: Batch, at: int, account: str, columns: Mapping[str, Any], now: float) -> Refusal | None:
+        """Put a row into the books; return what is to be said of one that is there already."""
         verdict = self.counting.add(f"{len(self.kept.requests) + 1}/{at}", account, columns, now)
         there = False
         if self._switches.about_rows:
@@ -357,12 +365,26 @@ class Door:
             there = content in self._switches.there
         if verdict.kept and not there:
             return None
-        if batch.name != self.shape.lists[0]:
-            why = Refusal.CHANGED
-        else:
-            by_key = self.counting.known_by(account, columns) is not None
-            why = Refusal.THERE if by_key else Refusal.THERE_BY_CLICK
-        return self.complain(why, "", at) if why in self.server.refusals else None
+        by_key = self.counting.known_by(account, columns) is not None
+        return Refusal.THERE if by_key else Refusal.THERE_BY_CLICK
+
+    def correction(self, row: Mapping[str, Any]) -> Correction | None:
+        """Return what kind of correction a row says it is; None for a change of another kind."""
+        kinds = {word: kind for kind, word in self.route.corrections.kinds.items()}
+        return next((kinds[one] for one in row.values() if isinstance(one, str) and one in kinds), None)
+
+    def _changed(self, row: Mapping[str, Any], account: str, columns: Mapping[str, Any]) -> Refusal | None:
+        """Change what is in the books."""
+        kind = self.correction(row)
+        if kind is None:
+            known = self.counting.known_by(account, columns)
+            return Refusal.CHANGED if known and self.counting.once(known) is Changed.AGAIN else None
+        withdraw = kind is Correction.RETRACT
+        found = self.counting.change(account, columns, str(kind), _content(row), withdraw=withdraw)
+        if found is Changed.NOT_THERE:
+            return Refusal.NOT_THERE
+        again = Refusal.WITHDRAWN if withdraw else Refusal.RESTATED
+        return again if found is Changed.AGAIN else None
 
     def _keep(
         self,

@@ -20,8 +20,20 @@ class GoogleAdsDoor(Door):
     """Route ``ads_api``."""
 
     def account(self, call: Call, batch: Batch, row: Mapping[str, Any]) -> str:
-        """Return list and conversion action; an action's customer part is ignored, as Google does."""
-        return f"{batch.name}/{str(row.get('conversionAction')).rpartition('/')[2]}"
+        """Return the conversion action; its customer part is ignored, as Google does.
+
+        An enhancement is of the tag's conversion, which is in no books of ours: it stands apart.
+        """
+        action = str(row.get("conversionAction")).rpartition("/")[2]
+        apart = batch.name != self.shape.lists[0] and self.correction(row) is None
+        return f"enhanced/{action}" if apart else action
+
+    def columns(self, row: Any, name: str) -> tuple[dict[str, Any], list[Complaint]]:
+        """Read a row; a correction may name its conversion by click and time instead of an order id."""
+        columns, faults = super().columns(row, name)
+        if isinstance(row, dict) and name != self.shape.lists[0] and self.correction(row) is not None:
+            faults = [one for one in faults if not one.field.endswith(".orderId") or "orderId" in row]
+        return columns, faults
 
     def checked(self, batch: Batch) -> Complaint | None:
         """Ask for partial failure, without which Google takes nothing."""
