@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -45,7 +45,13 @@ class _Counted:
     channel: str
     since: int
     clock: int
-    absorbed: list[tuple[str, str]] = field(default_factory=list)  # row, channel
+    absorbed: list[tuple[str, str]] | None = None  # row, channel; most absorb nobody
+
+    def absorb(self, *rows: tuple[str, str]) -> None:
+        """Take copies in."""
+        if self.absorbed is None:
+            self.absorbed = []
+        self.absorbed += rows
 
 
 class Deduper:
@@ -69,7 +75,7 @@ class Deduper:
         self._same_channel = rule.merges_same_channel if same_channel is None else same_channel
         self._window = _ENDLESS if rule.window is None else _microseconds(rule.window)
         self._near = -1 if rule.prefer is None else _microseconds(rule.prefer.within)
-        self._live: dict[tuple[Any, ...], dict[str, deque[_Counted]]] = {}
+        self._live: dict[tuple[Any, ...], dict[str, list[_Counted]]] = {}
         self._people: dict[tuple[str, ...], deque[tuple[_Counted, Mapping[str, Any], bool]]] = defaultdict(deque)
         self._of: dict[str, tuple[_Counted | None, DropReason | None]] = {}
         self._last = -_ENDLESS
@@ -132,7 +138,7 @@ class Deduper:
         complete = key is not None
         if key is None and self.rule.instead:
             key = self._key(event, self.rule.instead, "instead")
-        live: dict[str, deque[_Counted]] = {}
+        live: dict[str, list[_Counted]] = {}
         if key is not None:
             live = self._live.setdefault(key, {})
             if self.rule.keep is Keep.PIXEL:
@@ -140,20 +146,20 @@ class Deduper:
             keeper = self._absorber(live, channel, clock)
             if keeper is not None and self._preferred(keeper, channel, clock):
                 # The same conversion goes on under the preferred copy; its window still runs from the first.
-                live[keeper.channel].popleft()
+                del live[keeper.channel][0]
                 self._take_place(keeper, row, channel, clock)
-                live.setdefault(channel, deque()).append(keeper)
+                live.setdefault(channel, []).append(keeper)
                 self._remember(event, keeper, complete=complete)
                 return keeper, None
             if keeper is not None:
-                keeper.absorbed.append((row, channel))
+                keeper.absorb((row, channel))
                 return keeper, _reason(channel, keeper)
         partner = self._fallback(event, channel, clock, complete=complete)
         if partner is not None:
             return partner, DropReason.FALLBACK_KEY
         counted = _Counted(row, channel, clock, clock)
         if key is not None:
-            live.setdefault(channel, deque()).append(counted)
+            live.setdefault(channel, []).append(counted)
         self._remember(event, counted, complete=complete)
         return counted, None
 
@@ -171,12 +177,15 @@ class Deduper:
             parts.append(value.lower() if name in self.rule.blind_to_case else value)
         return tuple(parts)
 
-    def _absorber(self, live: dict[str, deque[_Counted]], channel: str, clock: int) -> _Counted | None:
+    def _absorber(self, live: dict[str, list[_Counted]], channel: str, clock: int) -> _Counted | None:
         """Return the first received of the counted conversions that may absorb an event of ``channel``."""
         oldest, keeper = clock - self._window, None
         for name, queue in live.items():
-            while queue and queue[0].since < oldest:
-                queue.popleft()
+            stale = 0  # most keys hold one event: a list is a sixth of a deque
+            while stale < len(queue) and queue[stale].since < oldest:
+                stale += 1
+            if stale:
+                del queue[:stale]
             if queue and (self._same_channel or name != channel) and (keeper is None or queue[0].since < keeper.since):
                 keeper = queue[0]
         return keeper
@@ -186,15 +195,15 @@ class Deduper:
         return bool(prefer and channel == prefer.channel != keeper.channel and clock - keeper.since <= self._near)
 
     def _browser_wins(
-        self, live: dict[str, deque[_Counted]], row: str, channel: str, clock: int
+        self, live: dict[str, list[_Counted]], row: str, channel: str, clock: int
     ) -> tuple[_Counted, DropReason | None]:
         """Keep the first of the browser's, whenever it comes; only a key without one keeps the server's."""
-        pixel, server = (live.setdefault(str(one), deque()) for one in (Channel.PIXEL, Channel.CAPI))
+        pixel, server = (live.setdefault(str(one), []) for one in (Channel.PIXEL, Channel.CAPI))
         keeper = pixel[0] if pixel else None
         if keeper is None and channel == Channel.PIXEL and server:
             keeper = server[0]
             for other in list(server)[1:]:  # kept beside it so far
-                keeper.absorbed += [(other.row, other.channel), *other.absorbed]
+                keeper.absorb((other.row, other.channel), *(other.absorbed or ()))
             server.clear()
             self._take_place(keeper, row, channel, clock)
             pixel.append(keeper)
@@ -202,7 +211,7 @@ class Deduper:
         if keeper is None and server and self._same_channel:
             keeper = server[0]
         if keeper is not None and (channel != keeper.channel or self._same_channel):
-            keeper.absorbed.append((row, channel))
+            keeper.absorb((row, channel))
             return keeper, _reason(channel, keeper)
         counted = _Counted(row, channel, clock, clock)
         if channel == Channel.CAPI or not pixel:
@@ -213,10 +222,10 @@ class Deduper:
         """Let another event stand for a conversion, and say again why the copies were dropped."""
         self._of[keeper.row] = (keeper, DropReason.BROWSER_PREFERRED)
         keeper.row, keeper.channel, keeper.clock = row, channel, clock
-        for one, of in keeper.absorbed:
+        for one, of in keeper.absorbed or ():
             early = self.rule.keep is Keep.PIXEL  # whatever came before it gives way to the browser's
             self._of[one] = (keeper, DropReason.BROWSER_PREFERRED if early else _reason(of, keeper))
-        keeper.absorbed.clear()
+        keeper.absorbed = None
 
     # -- without an id ---------------------------------------------------------------------------------------
 
@@ -231,7 +240,9 @@ class Deduper:
             value = event.get(key)
             if value is None:
                 continue
-            known = self._people[event["event_name"], key, value]
+            known = self._people.get((event["event_name"], key, value))
+            if known is None:
+                continue
             while known and known[0][0].clock < oldest:
                 known.popleft()
             for one, theirs, has_key in known:
