@@ -125,7 +125,8 @@ def known_formats() -> tuple[str, ...]:
     """List the names of loaders, and of the tables that `capi_lab.load.table` reads."""
     from capi_lab import load
 
-    loaders = [name for name in load.__all__ if name.islower() and name not in ("sample", "samples", "table")]
+    others = ("any_format", "sample", "samples", "table")
+    loaders = [name for name in load.__all__ if name.islower() and name not in others]
     return (*sorted(loaders), *sorted(TABLES))
 
 
