@@ -81,14 +81,17 @@ def test_microsofts_client_sends_and_reads(box: cl.Sandbox) -> None:
     rows[1]["ConversionTime"] = (NOW - timedelta(days=100)).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = msads.ApplyOfflineConversionsRequest.from_dict({"OfflineConversions": rows})
 
+    mine = box.credentials("microsoft")
+
     def apply(token: str) -> object:
-        known = {"Authorization": f"Bearer {token}", "DeveloperToken": "made-up", "CustomerAccountId": "7654321"}
+        developer = mine["MICROSOFT_DEVELOPER_TOKEN"]
+        known = {"Authorization": f"Bearer {token}", "DeveloperToken": developer, "CustomerAccountId": "7654321"}
         client = ApiClient(Configuration(host=box.url("microsoft"), api_key=known))
         api = CampaignManagementServiceApi(client)
         api.api_client.configuration.host = box.url("microsoft")
         return api.apply_offline_conversions(body, _headers={"CustomerId": "1234567"})
 
-    answer = apply(box.credentials()["MICROSOFT_ACCESS_TOKEN"])
+    answer = apply(mine["MICROSOFT_ACCESS_TOKEN"])
     (error,) = answer.partial_errors
     assert (error.index, error.code, error.error_code) == (1, 5609, "OfflineConversionTimeOutOfWindow")
     assert box.counted("microsoft") == 2
