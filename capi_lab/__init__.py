@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 # name -> module that holds it; a name equal to the module's last part is the module itself
 _HOMES = {
+    "ClickIdFunnel": "capi_lab.measure",
     "ConsentUplift": "capi_lab.model",
     "FixIds": "capi_lab.model",
     "KeepClickIds": "capi_lab.model",
@@ -44,6 +45,7 @@ _HOMES = {
     "browser_of": "capi_lab.identity",
     "calibrate": "capi_lab.simulate",
     "check": "capi_lab.load.checkup",
+    "click_id_funnel": "capi_lab.measure",
     "clock_findings": "capi_lab.reconcile",
     "compare": "capi_lab.measure",
     "correct": "capi_lab.send",
@@ -101,6 +103,7 @@ _HOMES = {
 }
 
 __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design promises
+    "ClickIdFunnel",
     "ConsentUplift",
     "FixIds",
     "KeepClickIds",
@@ -129,6 +132,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "browser_of",
     "calibrate",
     "check",
+    "click_id_funnel",
     "clock_findings",
     "compare",
     "correct",
@@ -191,10 +195,12 @@ if TYPE_CHECKING:
     from capi_lab.identity import browser_of
     from capi_lab.load.checkup import check
     from capi_lab.measure import (
+        ClickIdFunnel,
         Waterfall,
         attribution_precision,
         attribution_rate,
         attribution_recall,
+        click_id_funnel,
         compare,
         coverage,
         dedup_health,

@@ -98,6 +98,8 @@ def test_glossary_explains_every_word() -> None:
         words.Engine,
         words.Evidence,
         words.ClickFate,
+        words.ClickFix,
+        words.ClickStep,
         words.Storage,
         words.MatchedBy,
         words.ServerFault,

@@ -1,6 +1,8 @@
 """Rates with their denominators and intervals."""
 
 from capi_lab.measure.causes import pair_causes
+from capi_lab.measure.click_funnel import click_id_funnel
+from capi_lab.measure.click_funnel_result import ClickIdFunnel
 from capi_lab.measure.compare import compare, post_stratify
 from capi_lab.measure.coverage import coverage, suppress_small
 from capi_lab.measure.dedup_rates import dedup_health, dedup_rate, overcount, relative_event_coverage
@@ -21,10 +23,12 @@ from capi_lab.measure.waterfall import waterfall
 from capi_lab.measure.waterfall_result import Waterfall
 
 __all__ = [
+    "ClickIdFunnel",
     "Waterfall",
     "attribution_precision",
     "attribution_rate",
     "attribution_recall",
+    "click_id_funnel",
     "compare",
     "coverage",
     "dedup_health",

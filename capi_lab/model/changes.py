@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capi_lab.errors import InputError, UnknownNameError
+from capi_lab.measure.lags import LAGS, band_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,17 +32,6 @@ __all__ = [
     "Touched",
     "change_named",
 ]
-
-LAGS: Mapping[str, pd.Timedelta] = MappingProxyType(
-    {
-        "1h": pd.Timedelta("1h"),
-        "1d": pd.Timedelta("1D"),
-        "7d": pd.Timedelta("7D"),
-        "30d": pd.Timedelta("30D"),
-        "later": pd.Timedelta.max,
-    }
-)
-"""Bands of the time from click to conversion, each up to and with its end."""
 
 ASSUMED_SURVIVAL: Mapping[str, float] = MappingProxyType({"1h": 1.0, "1d": 0.62, "7d": 0.58, "30d": 0.51, "later": 0.0})
 """Share of captured click ids still known at the conversion where no browser deletes them: the rest is lost to other
@@ -233,11 +223,7 @@ def change_named(change: str | Change) -> Change:
 
 def lag_of(rows: pd.DataFrame) -> pd.Series:
     """Return the band of each row's time from click to conversion; missing without a click."""
-    lag = rows["event_time"] - rows["click_time"]
-    ends = np.array([end.value for end in LAGS.values()])
-    at = np.searchsorted(ends, lag.astype("timedelta64[ns]").to_numpy().astype("int64"))
-    names = np.array([*LAGS, "later"], dtype=object)[at]
-    return pd.Series(np.where(lag.notna(), names, None), index=rows.index, dtype="str")
+    return band_of(rows["event_time"] - rows["click_time"])
 
 
 def too_old(rows: pd.DataFrame, spec: PlatformSpec) -> NDArray[np.bool_]:

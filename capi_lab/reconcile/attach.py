@@ -40,7 +40,7 @@ from capi_lab.reconcile.lastclick import (
 from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS, CONVERSIONS
 from capi_lab.words import OwnId
 
-__all__ = ["attach_clicks", "attachments"]
+__all__ = ["PERSON_KEYS", "On", "attach_clicks", "attachments", "with_keys"]
 
 PERSON_KEYS = ("user_key", "visitor_id", "fbp", "ttp")
 """Columns that name a person or a browser, strongest first."""
@@ -107,8 +107,8 @@ def attach_clicks(
     left = as_table(conversions, CONVERSIONS)
     right = as_table(clicks, CLICKS, beside=left)
     same_backend(left, right)
-    left, keys = _with_keys(left, right, on)
-    right, _ = _with_keys(right, left, keys=keys)
+    left, keys = with_keys(left, right, on)
+    right, _ = with_keys(right, left, keys=keys)
     ids = _ids_in(right, window)
     if isinstance(conversions, pd.DataFrame):  # the rest of it needs not go through the engine and back
         names = {"conversion_id", "event_time", "click_time", *CLICK_ID_COLUMNS, *(key.name for key in keys)}
@@ -189,7 +189,7 @@ class _Id:
         return Claim(self.platform, window, True, ids, tuple(one.name for one in self.tie.params))
 
 
-def _with_keys(
+def with_keys(
     table: ibis.Table, other: ibis.Table, on: On = None, *, keys: Sequence[_Key] | None = None
 ) -> tuple[ibis.Table, list[_Key]]:
     """Settle the keys and put those of several columns into one column each, missing where a part is."""

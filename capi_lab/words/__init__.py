@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from capi_lab.words.clicks import ClickFix, ClickStep
+
 __all__ = [
     "Bucket",
     "Caveat",
     "Channel",
     "ClickFate",
+    "ClickFix",
+    "ClickStep",
     "ClockFault",
     "Consent",
     "CreditModel",
