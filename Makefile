@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test thorough recover lab lint docs lock bench bench-small chaos fuzz validate conformance spark data clean
+.PHONY: help demo test thorough recover lab browser lint docs lock bench bench-small chaos fuzz validate conformance spark data clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,14 @@ recover: $(STAMP)  ## 200 simulated shops: do calibrated intervals hold the para
 
 lab: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
+
+# Three packages more, and the Chromium that is there.
+$(VENV)/.browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@touch $@
+
+browser: $(VENV)/.browser  ## open report, notebooks and JupyterLab in Chromium; screenshots in out/browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(STAMP)  ## ruff and strict mypy
 	$(BIN)/ruff format --check .

@@ -38,7 +38,8 @@ import pandas as pd
 
 import capi_lab as cl
 
-pd.set_option("display.width", 150, "display.max_columns", 20, "display.float_format", "{:,.3f}".format)
+pd.set_option("display.width", 150, "display.max_columns", 20, "display.max_colwidth", 80)
+pd.set_option("display.float_format", "{:,.3f}".format)
 
 # %% [markdown]
 # ## Outcomes: what each platform matched
@@ -83,7 +84,9 @@ changes = cl.what_if(
     fine, ledger.drop(columns=["currency"]),
     [cl.KeepClickIds(), cl.PhoneAtCheckout(share=0.9), cl.FixIds(), cl.ConsentUplift(won=0.1)],
 )  # fmt: skip
-print(changes[["change", "touched", "covered", "matched", "matched_low", "matched_high", "attributed", "rests_on"]])
+changes[["change", "touched", "matched", "matched_low", "matched_high", "attributed", "rests_on"]]
+
+# %%
 ax = cl.plots.plot_what_if(changes)
 
 # %%

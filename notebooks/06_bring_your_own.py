@@ -58,10 +58,11 @@ seen = []
 for path in sorted(Path(FOLDER).iterdir()):
     try:
         found = cl.check(path)
-        seen.append((path.name, found.format, found.report and found.report.rows_out, found.usable, *found.reasons[:1]))
+        rows = f"{found.report.rows_out:,}" if found.report else ""
+        seen.append((path.name, found.format, rows, found.usable, "; ".join(found.reasons)))
     except cl.errors.CapiLabError as error:
-        seen.append((path.name, "not recognised", None, False, str(error)))
-files = pd.DataFrame(seen, columns=["file", "format", "rows", "usable", "why not"]).fillna({"why not": ""})
+        seen.append((path.name, "not recognised", "", False, str(error)))
+files = pd.DataFrame(seen, columns=["file", "format", "rows", "usable", "why not"])
 files
 
 # %% [markdown]

@@ -46,7 +46,7 @@ class Fill:
         return self.k / self.n if self.n else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FileCheck:
     """What a file is and what is in it; no value of a row.
 
@@ -98,7 +98,7 @@ class FileCheck:
             "last": self.last.isoformat() if self.last else None,
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [str(self.report) if self.report else self.source, f"  read by   load.{self.format}"]
         if self.first and self.last:
             lines.append(f"  times     {self.first:%Y-%m-%d %H:%M:%S} to {self.last:%Y-%m-%d %H:%M:%S} UTC")
