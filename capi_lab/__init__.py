@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 # name -> module that holds it; a name equal to the module's last part is the module itself
 _HOMES = {
     "ClickIdFunnel": "capi_lab.measure",
+    "ClickIdSurvival": "capi_lab.model",
     "ConsentUplift": "capi_lab.model",
     "FixIds": "capi_lab.model",
     "KeepClickIds": "capi_lab.model",
@@ -46,6 +47,7 @@ _HOMES = {
     "calibrate": "capi_lab.simulate",
     "check": "capi_lab.load.checkup",
     "click_id_funnel": "capi_lab.measure",
+    "click_id_survival": "capi_lab.model",
     "clock_findings": "capi_lab.reconcile",
     "compare": "capi_lab.measure",
     "correct": "capi_lab.send",
@@ -104,6 +106,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design promises
     "ClickIdFunnel",
+    "ClickIdSurvival",
     "ConsentUplift",
     "FixIds",
     "KeepClickIds",
@@ -133,6 +136,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` puts them, which is what the design pr
     "calibrate",
     "check",
     "click_id_funnel",
+    "click_id_survival",
     "clock_findings",
     "compare",
     "correct",
@@ -221,6 +225,7 @@ if TYPE_CHECKING:
     )
     from capi_lab.model import (
         PRACTITIONERS,
+        ClickIdSurvival,
         ConsentUplift,
         FixIds,
         KeepClickIds,
@@ -228,6 +233,7 @@ if TYPE_CHECKING:
         PhoneAtCheckout,
         Prior,
         SendWithin,
+        click_id_survival,
         credit,
         match_rates,
         payload_score,

@@ -6,10 +6,12 @@ from capi_lab.model.fitted import MatchRates
 from capi_lab.model.matchrate import match_rates
 from capi_lab.model.power import sample_size
 from capi_lab.model.priors import PRACTITIONERS, Prior
+from capi_lab.model.survival import ClickIdSurvival, click_id_survival
 from capi_lab.model.whatif import payload_score, what_if
 
 __all__ = [
     "PRACTITIONERS",
+    "ClickIdSurvival",
     "ConsentUplift",
     "FixIds",
     "KeepClickIds",
@@ -17,6 +19,7 @@ __all__ = [
     "PhoneAtCheckout",
     "Prior",
     "SendWithin",
+    "click_id_survival",
     "credit",
     "match_rates",
     "payload_score",

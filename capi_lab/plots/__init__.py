@@ -1,6 +1,6 @@
 """Pictures of finished tables: the numbers come in computed, an `Axes` goes out."""
 
-from capi_lab.plots.clicks import plot_click_id_funnel
+from capi_lab.plots.clicks import plot_click_id_funnel, plot_click_id_survival
 from capi_lab.plots.coverage import plot_coverage, plot_gap
 from capi_lab.plots.dedup import plot_causes, plot_dedup_timeline
 from capi_lab.plots.model import plot_calibration, plot_what_if
@@ -12,6 +12,7 @@ __all__ = [
     "plot_calibration",
     "plot_causes",
     "plot_click_id_funnel",
+    "plot_click_id_survival",
     "plot_coverage",
     "plot_dedup_timeline",
     "plot_gap",

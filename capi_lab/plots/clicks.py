@@ -1,4 +1,4 @@
-"""Pictures of click ids: where they are lost."""
+"""Pictures of click ids: where they are lost, and how long they stay known."""
 
 from __future__ import annotations
 
@@ -8,20 +8,34 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from capi_lab.errors import InputError
+from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.plots.style import INK, axes_of, require_columns, style
 from capi_lab.words import ClickFix, ClickStep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
-__all__ = ["plot_click_id_funnel"]
+__all__ = ["plot_click_id_funnel", "plot_click_id_survival"]
 
 # Told apart by lightness and hatch as well as by colour.
 _UNITS = {"clicks": "#E69F00", "orders": "#0072B2"}
 _LOSS: dict[str, Any] = {"facecolor": "#f6d5c3", "edgecolor": "#D55E00", "hatch": "////", "lw": 0.8}
+
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+
+
+class Survived(Protocol):
+    """What `capi_lab.ClickIdSurvival` brings along."""
+
+    @property
+    def curves(self) -> pd.DataFrame: ...
+
+    @property
+    def steps(self) -> pd.DataFrame: ...
 
 
 class Finished(Protocol):
@@ -118,3 +132,58 @@ def _legend(ax: Axes, table: pd.DataFrame) -> None:
     handles = [Patch(color=colour, label=unit) for unit, colour in _UNITS.items() if unit in set(table["unit"])]
     handles.append(Patch(label="lost", **_LOSS))
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
+
+
+def plot_click_id_survival(
+    survival: Survived, *, only: Sequence[str] | None = None, ax: Axes | None = None, title: str | None = None
+) -> Axes:
+    """Draw which share of click ids is still known so many days after the landing.
+
+    Parameters
+    ----------
+    survival : ClickIdSurvival
+    only : sequence of str, optional
+        Groups to draw. Default: the six with most clicks.
+    ax : Axes, optional
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+        Per group the fitted curve with its band, and, thin, the steps of the curve that assumes nothing. Days are on a
+        scale that shows hours as well.
+
+    Raises
+    ------
+    UnknownNameError
+        ``only`` names a group that is not there.
+    """
+    curves, steps = survival.curves, survival.steps
+    name = curves.columns[0]
+    known = list(dict.fromkeys(curves[name]))
+    if unknown := set(only or []) - set(known):
+        raise UnknownNameError("group", sorted(unknown)[0], known)
+    shown = [group for group in known if only is None or group in only][: len(_COLOURS)]
+    with style():
+        ax = axes_of(ax, height=4.6)
+        for group, colour, dash in zip(shown, _COLOURS, _DASHES, strict=False):
+            rows = curves[(curves[name] == group) & curves["value"].notna()]
+            free = steps[steps[name] == group]
+            ax.fill_between(rows["days"], rows["low"], rows["high"], color=colour, alpha=0.16, lw=0)
+            n = int(rows["clicks"].max()) if len(rows) else 0
+            ax.plot(rows["days"], rows["value"], color=colour, lw=1.8, ls=dash, label=f"{group} (n = {n:,})")
+            ax.step(free["days"], free["free"], where="post", color=colour, lw=0.7, alpha=0.8)
+        ax.set_xscale("log")
+        ticks = {1 / 24: "1 h", 0.25: "6 h", 1: "1 d", 3: "3 d", 7: "7 d", 14: "14 d", 30: "30 d", 90: "90 d"}
+        longest = float(curves["days"].max())
+        inside = {day: text for day, text in ticks.items() if day <= longest * 1.05}
+        ax.set_xticks(list(inside), list(inside.values()))
+        ax.minorticks_off()
+        ax.set_xlim(float(curves["days"].min()), longest)
+        ax.set_ylim(-0.02, 1.03)
+        ax.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+        ax.set_ylabel("Click ids still known")
+        ax.set_xlabel("Time since the landing. Thick: fitted, with interval; thin: assuming nothing", loc="left")
+        ax.set_title(title or "How long click ids stay known", pad=28 if len(shown) <= 3 else 46)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
+    return ax

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 import capi_lab as cl
-from capi_lab.errors import ContractError, InputError
+from capi_lab.errors import ContractError, InputError, UnknownNameError
 
 TABLE = pd.DataFrame(
     {
@@ -44,3 +46,31 @@ def test_funnel_of_several_groups_is_refused() -> None:
         cl.plots.plot_click_id_funnel(pd.concat([TABLE, TABLE]))
     with pytest.raises(ContractError):
         cl.plots.plot_click_id_funnel(TABLE.drop(columns="lost"))
+
+
+@dataclass
+class Survived:
+    """What a picture needs of a `ClickIdSurvival`."""
+
+    curves: pd.DataFrame
+    steps: pd.DataFrame
+
+
+def test_survival_draws_both_curves_of_each_group() -> None:
+    """Per group the fitted curve with its band, and the steps of the free one; groups can be chosen."""
+    curves = pd.DataFrame(
+        {
+            "browser": ["Chrome", "Chrome", "Safari", "Safari"], "days": [0.5, 9.0, 0.5, 9.0],
+            "value": [0.9, 0.8, 0.9, 0.1], "low": [0.8, 0.7, 0.8, 0.0], "high": [0.95, 0.9, 0.95, 0.2], "clicks": 70,
+        }
+    )  # fmt: skip
+    steps = pd.DataFrame({"browser": ["Chrome", "Safari"], "days": [2.0, 1.0], "free": [0.8, 0.2]})
+    ax = cl.plots.plot_click_id_survival(Survived(curves, steps))
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[0.9, 0.8], [0.8], [0.9, 0.1], [0.2]]
+    assert len(ax.collections) == 2
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["Chrome (n = 70)", "Safari (n = 70)"]
+    assert len(cl.plots.plot_click_id_survival(Survived(curves, steps), only=["Safari"]).lines) == 2
+    with pytest.raises(UnknownNameError):
+        cl.plots.plot_click_id_survival(Survived(curves, steps), only=["Lynx"])
+    plt.close("all")
