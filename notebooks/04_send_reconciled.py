@@ -158,6 +158,9 @@ def send_all(platform: str, *, only: str | None = None) -> pd.DataFrame:
 told = send_all(PLATFORM, only="gap")
 told.pivot_table(index="turn", columns=["status", "code"], values="conversion_id", aggfunc="count", fill_value=0)
 
+# %%
+ax = cl.plots.plot_send_outcome(cl.send_outcome(told, by="turn"), title="What was open is settled, turn by turn")
+
 # %% [markdown]
 # ## What nobody knows
 # A request that was answered too late may be there or not. Meta does not say that it counts a resend once, so it is

@@ -18,6 +18,7 @@ from capi_lab.measure.matching import (
 from capi_lab.measure.paired import paired_difference
 from capi_lab.measure.rates import wilson
 from capi_lab.measure.recapture import recapture
+from capi_lab.measure.sending import send_outcome
 from capi_lab.measure.trend import trend
 from capi_lab.measure.waterfall import waterfall
 from capi_lab.measure.waterfall_result import Waterfall
@@ -42,6 +43,7 @@ __all__ = [
     "post_stratify",
     "recapture",
     "relative_event_coverage",
+    "send_outcome",
     "suppress_small",
     "trend",
     "upload_success_rate",

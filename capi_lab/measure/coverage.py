@@ -127,22 +127,24 @@ def suppress_small(table: pd.DataFrame, min_cell: int = 10) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Same rows. ``suppressed`` says which; their ``k``, ``value``, ``low``, ``high`` are missing, and so
-        is ``n`` where it is itself below ``min_cell``. All rows of a group (same columns left of ``setup``,
-        ``key`` or ``stratum``) are blanked together, so that one cannot be worked out from the others.
+        Same rows. ``suppressed`` says which; their ``k``, ``value``, ``low``, ``high`` and amounts are missing, and
+        so is ``n`` where it is itself below ``min_cell``; in a row of none there is nobody. All rows of a group (same
+        columns left of ``setup``, ``key`` or ``stratum``) are blanked together, so that one cannot be worked out from
+        the others.
     """
     k, n = (table[f"conversions_{name}" if f"conversions_{name}" in table else name] for name in ("k", "n"))
-    small = (n < min_cell) | k.between(1, min_cell - 1) | (n - k).between(1, min_cell - 1)
+    small = n.between(1, min_cell - 1) | k.between(1, min_cell - 1) | (n - k).between(1, min_cell - 1)
     label = next((name for name in ("setup", "key", "stratum") if name in table.columns), None)
     if label is not None:
         groups = list(table.columns[: list(table.columns).index(label)])
         keys = [table[name] for name in groups] or [pd.Series(0, index=table.index)]
         small = small.groupby(keys, dropna=False).transform("any")
     result = table.assign(suppressed=small)
-    for name in ("k", "value", "low", "high", "conversions_k", "unknown", "unusable"):
+    amounts = [name for name in result.columns if str(name).startswith("amount_")]
+    for name in ("k", "k_pixel", "value", "low", "high", "conversions_k", "unknown", "unusable", *amounts):
         if name in result:
             result[name] = result[name].astype("float64").mask(small)
     for name in ("n", "conversions_n"):
         if name in result:
-            result[name] = result[name].astype("float64").mask(n < min_cell)
+            result[name] = result[name].astype("float64").mask(n.between(1, min_cell - 1))
     return result

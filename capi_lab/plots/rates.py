@@ -185,6 +185,7 @@ def plot_trend(table: pd.DataFrame, *, ax: Axes | None = None, title: str | None
         raise InputError("give the rows of one series")
     rows = table.sort_values("day")
     alarm = rows[rows["alert"].notna()]
+    first, last = rows["day"].min(), rows["day"].max()
     with style():
         ax = axes_of(ax, height=3.8)
         ax.fill_between(
@@ -205,7 +206,11 @@ def plot_trend(table: pd.DataFrame, *, ax: Axes | None = None, title: str | None
         )
         for row in alarm.itertuples(index=False):
             text = f"{100 * (row.value - row.baseline):+.1f} points"
-            ax.annotate(text, (row.day, row.value), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9)
+            late = row.day - first > 0.75 * (last - first)  # no room to its right
+            ax.annotate(
+                text, (row.day, row.value), xytext=(-8 if late else 8, 0), textcoords="offset points", va="center",
+                ha="right" if late else "left", fontsize=9,
+            )  # fmt: skip
         rate = 1 / (365.25 * float(rows["false_alarm_rate"].iloc[0]))
         ax.set_ylabel(f"Share of {rows['denominator'].iloc[0]}", fontsize=9)
         ax.set_xlabel(f"Day (UTC). One false alarm in {rate:,.1f} years where nothing changes")

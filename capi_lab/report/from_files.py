@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from capi_lab import load
 from capi_lab.errors import InputError
 from capi_lab.load import Loaded
+from capi_lab.model import ConsentUplift, FixIds, KeepClickIds, PhoneAtCheckout, SendWithin, match_rates, what_if
 from capi_lab.reconcile import reconcile
 from capi_lab.report.make import report
 from capi_lab.report.page import Report
@@ -45,7 +49,8 @@ def report_files(
     by : sequence of str
         Columns of the ledger to break coverage down by.
     receipts, reports : str or Path, optional
-        What became of a send; what the platform reports back.
+        What became of a send; what the platform reports back. Where that tells by stratum how many events were received
+        and matched, match rates are estimated from it (`capi_lab.match_rates`), and what five changes would bring.
     tz : str, optional
         Zone of times that carry none, in all files.
     conversion_columns, event_columns : mapping, optional
@@ -67,19 +72,35 @@ def report_files(
     """
     if not events:
         raise InputError("no events: give at least one file of what pixel or server reported")
-    import pandas as pd
-
     orders = _loaded(conversions, "conversions", conversion_columns, tz)
     parts = [_loaded(one, "events", event_columns, tz) for one in events]
     rec = reconcile(orders.df, pd.concat([one.df for one in parts], ignore_index=True), platform=platform)
     accounts = [orders, *parts]
-    more: dict[str, pd.DataFrame] = {}
+    more: dict[str, Any] = {}
     for kind, path in (("receipts", receipts), ("reports", reports)):
         if path is not None:
             accounts.append(_loaded(path, kind, None, tz))
             more[kind] = accounts[-1].df
+    if "reports" in more:
+        more |= _modelled(more["reports"], orders.df, platform)
     notes = {one.report.source: " ".join(str(one.report).split()[1:]) for one in accounts}
     return report(rec, now=now, by=by, notes=notes, min_cell=min_cell, title=title, **more)
+
+
+def _modelled(reports: pd.DataFrame, orders: pd.DataFrame, platform: str) -> dict[str, Any]:
+    """Estimate from daily totals what they can tell; nothing where they tell nothing."""
+    try:
+        fit = match_rates(reports, platform=platform)
+    except InputError:
+        return {}
+    found = []
+    for change in (KeepClickIds(), PhoneAtCheckout(), SendWithin(), FixIds(), ConsentUplift()):
+        try:
+            found.append(what_if(fit, orders, change, platform))
+        except InputError:  # a column the change needs is not there
+            continue
+    table = pd.concat(found, ignore_index=True) if found else None
+    return {"match": fit} | ({} if table is None else {"what_if": table})
 
 
 def _loaded(path: str | Path, kind: str, columns: Mapping[str, str] | None, tz: str | None) -> Loaded:

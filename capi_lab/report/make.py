@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,12 +16,12 @@ from capi_lab.measure import coverage, pair_causes, suppress_small, waterfall
 from capi_lab.platforms import platform
 from capi_lab.reconcile import Reconciled, clock_findings
 from capi_lab.report.page import Finding, Report, Section
+from capi_lab.report.parts import days_section, match_section, picture, send_section, share, what_if_section
 from capi_lab.words import Outcome, Setup
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from capi_lab.engine import TableLike
+    from capi_lab.model import MatchRates
 
 __all__ = ["report"]
 
@@ -46,13 +45,16 @@ def report(
     receipts: TableLike | None = None,
     reports: TableLike | None = None,
     marks: TableLike | None = None,
+    match: MatchRates | pd.DataFrame | None = None,
+    what_if: pd.DataFrame | None = None,
     more: Sequence[Section] = (),
     notes: Mapping[str, str] | None = None,
+    alarms_per_year: float | None = 1.0,
     min_cell: int = 10,
     level: float = 0.95,
     title: str | None = None,
 ) -> Report:
-    """Make a report of one reconciled log: findings on top, then coverage, dedup, what became of each conversion.
+    """Make a report of one reconciled log: findings on top, then coverage, dedup, match, what-if, send status.
 
     Parameters
     ----------
@@ -62,11 +64,20 @@ def report(
     by : sequence of str
         Columns of the ledger to break coverage down by, one section part each. Columns it lacks are refused.
     receipts, reports, marks : optional
-        As for `capi_lab.waterfall`.
+        As for `capi_lab.waterfall`. Receipts are also counted by status (`capi_lab.send_outcome`), those of other
+        platforms too.
+    match : MatchRates or DataFrame, optional
+        As `capi_lab.match_rates` or `capi_lab.match_rate` returns it.
+    what_if : DataFrame, optional
+        As `capi_lab.what_if` returns it.
     more : sequence of Section
-        Further parts, e.g. of match rates or of a what-if; they stand before the definitions.
+        Further parts; they stand before the definitions.
     notes : mapping, optional
         What is known of the data, by source: a loader's report, say. Text of a `LoadReport` names counts only.
+    alarms_per_year : float, optional
+        How many false alarms a year to put up with where each day is held against the days before
+        (`capi_lab.trend`); a channel that fell in the last seven days is an alert. None leaves that part out, and so
+        does a log of too few days.
     min_cell : int
         Cells of fewer conversions are suppressed everywhere.
     level : float
@@ -83,6 +94,8 @@ def report(
         ``now`` has no zone, or ``min_cell`` is negative.
     UnknownNameError
         The ledger lacks a column of ``by``.
+    ContractError
+        A table given is not what its argument asks for.
     """
     if now.tzinfo is None:
         raise InputError("now has no zone: give datetime.now(UTC)")
@@ -91,8 +104,12 @@ def report(
     findings: list[Finding] = []
     sections = [
         _coverage(rec, by, level, min_cell, findings),
+        None if alarms_per_year is None else days_section(rec, alarms_per_year, level, min_cell, findings),
         _dedup(rec, level, min_cell, findings),
         _clocks(rec, findings),
+        None if match is None else match_section(match, rec.platform, min_cell, findings),
+        None if what_if is None else what_if_section(what_if, min_cell, findings),
+        None if receipts is None else send_section(receipts, min_cell, findings),
         _fates(rec, receipts, reports, marks, level, min_cell, findings),
         *more,
         Section("definitions", "What the words mean", notes=tuple(f"{a}: {b}" for a, b in _DEFINITIONS.items())),
@@ -124,13 +141,13 @@ def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, f
     at = whole.set_index("setup")
     tables, pictures = {"All conversions": whole}, {}
     if whole["value"].notna().any():
-        pictures["Coverage by setup"] = _picture(plots.plot_coverage, whole)
+        pictures["Coverage by setup"] = picture(plots.plot_coverage, whole)
     pixel, both, more = (at.loc[str(setup)] for setup in (Setup.PIXEL, Setup.BOTH, Setup.INCREMENTAL))
     if pd.notna(pixel["value"]):
         findings.append(
             Finding(
-                f"The pixel reports {_share(pixel)} of {pixel['n']:,.0f} conversions; with the server {_share(both)} "
-                f"are reported. The server adds {_share(more)}.",
+                f"The pixel reports {share(pixel)} of {pixel['n']:,.0f} conversions; with the server {share(both)} "
+                f"are reported. The server adds {share(more)}.",
                 alert=False,
                 where="coverage",
             )
@@ -139,7 +156,7 @@ def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, f
         table = suppress_small(coverage(rec, by=name, level=level), min_cell)
         tables[f"By {name}"] = table
         if table["value"].notna().any():
-            pictures[f"Coverage by {name}"] = _picture(partial(plots.plot_coverage, title=f"Coverage by {name}"), table)
+            pictures[f"Coverage by {name}"] = picture(partial(plots.plot_coverage, title=f"Coverage by {name}"), table)
         findings.extend(_worse(table, name, both))
     text = "A conversion is seen if an event of the channel is linked to it, whether or not the platform counts it."
     hidden = sum(int(table["suppressed"].sum()) for table in tables.values())
@@ -157,7 +174,7 @@ def _worse(table: pd.DataFrame, name: str, whole: pd.Series) -> list[Finding]:
     others = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
     return [
         Finding(
-            f"{name} {worst[name] if pd.notna(worst[name]) else '(missing)'} is covered least: {_share(worst)} of "
+            f"{name} {worst[name] if pd.notna(worst[name]) else '(missing)'} is covered least: {share(worst)} of "
             f"{worst['n']:,.0f} conversions, against {whole['value']:.1%} of all{others}.",
             alert=False,
             where="coverage",
@@ -189,7 +206,7 @@ def _dedup(rec: Reconciled, level: float, min_cell: int, findings: list[Finding]
     tables = {"Pairs by outcome and cause": shown}
     pictures = {}
     if shown[shown["cause"].notna()]["value"].notna().any():
-        pictures["What is wrong with the pairs"] = _picture(plots.plot_causes, shown)
+        pictures["What is wrong with the pairs"] = picture(plots.plot_causes, shown)
     return Section("dedup", "Would each conversion be counted once", tables=tables, pictures=pictures)
 
 
@@ -227,21 +244,5 @@ def _fates(
     if len(wf.reported):
         tables["What the platform reports (totals, not tied to conversions)"] = wf.reported
     large = table[~table["suppressed"]]
-    pictures = {"From the ledger to the platform": _picture(plots.plot_waterfall, large)} if len(large) else {}
+    pictures = {"From the ledger to the platform": picture(plots.plot_waterfall, large)} if len(large) else {}
     return Section("fates", "What became of each conversion", tables=tables, pictures=pictures, notes=wf.notes)
-
-
-def _share(row: pd.Series) -> str:
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-
-
-def _picture(draw: Callable[..., Axes], *tables: Any) -> bytes:
-    """Draw, keep the PNG, and leave no open figure behind."""
-    import matplotlib.pyplot as plt
-
-    figure = draw(*tables).get_figure(root=True)
-    assert figure is not None  # noqa: S101 - drawn axes have one
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    plt.close(figure)
-    return data.getvalue()

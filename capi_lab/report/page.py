@@ -24,8 +24,15 @@ __all__ = ["Finding", "Report", "Section"]
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
-_SHARES = frozenset({"value", "low", "high", "shapley", "only"})
-_COUNTS = frozenset({"k", "n", "k_pixel", "low_k", "high_k", "days"})
+_SHARES = frozenset({
+    "value", "low", "high", "shapley", "only", "level", "baseline", "prior_low", "prior_high", "from_data",
+})  # fmt: skip
+_COUNTS = frozenset({
+    "k", "n", "k_pixel", "low_k", "high_k", "days", "touched", "covered", "matched", "matched_low", "matched_high",
+    "attributed",
+})  # fmt: skip
+# Said once, above the table, where it is the same in every row.
+_ONCE = ("method", "level", "denominator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +196,28 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: [cell(str(name), value) for value in table[name]] for name in table.columns})
 
 
+def captioned(table: pd.DataFrame, caption: str) -> tuple[pd.DataFrame, str]:
+    """Move what is the same in every row, such as the denominator, out of the table and into its caption."""
+    same = [name for name in _ONCE if name in table and table[name].notna().all() and table[name].nunique() == 1]
+    said = [f"{name} {shown(table[[name]].head(1))[name].iloc[0]}" for name in same]
+    return shown(table.drop(columns=same)), caption + (f" ({'; '.join(said)})" if said else "")
+
+
 def _html_table(table: pd.DataFrame, caption: str) -> Markup:
     """Write a table with its caption; every cell is escaped."""
     from markupsafe import Markup, escape
 
-    html = shown(table).to_html(index=False, border=0, escape=True, classes="")
+    written, caption = captioned(table, caption)
+    html = written.to_html(index=False, border=0, escape=True, classes="")
     return Markup(re.sub(r"^<table[^>]*>", f"<table><caption>{escape(caption)}</caption>", html))  # noqa: S704
 
 
-def _text_table(table: pd.DataFrame) -> str:
-    written = shown(table)
+def _text_table(table: pd.DataFrame, caption: str) -> str:
+    written, caption = captioned(table, caption)
     rows = [list(written.columns), *written.to_numpy().tolist()]
     cells = [[str(cell).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+    return "\n".join([f"*{caption}*", "", lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
 
 
 def _data_uri(png: bytes) -> str:

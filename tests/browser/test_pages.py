@@ -26,9 +26,17 @@ def broken_pictures(page: Any) -> int:
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a simulated shop, with every section there is."""
-    shop = cl.simulate(cl.World(), rng=np.random.default_rng(7), n=3000, platform="meta")
+    world, rng = cl.World(), np.random.default_rng(7)
+    shop = cl.simulate(world, rng=rng, n=6000, platform="meta")
     rec = cl.reconcile(shop.conversions, shop.events, platform="meta")
-    made = cl.report(rec, now=NOW, by=["country"], title="What Meta gets to see")
+    server = shop.events[shop.events["channel"] == "capi"].reset_index(drop=True)
+    answer = cl.answer(server, "meta", world, rng, clicks=shop.clicks)
+    fit = cl.match_rates(server.assign(matched=answer.rows["matched"]), platform="meta")
+    changes = cl.what_if(fit, shop.conversions, ["phone_at_checkout", "fix_ids", "consent_uplift"])
+    status = rng.choice(["accepted", "skipped", "rejected", "unknown"], len(server), p=[0.5, 0.4, 0.05, 0.05])
+    sent = server[["conversion_id"]].assign(status=status, platform="meta")
+    made = cl.report(rec, now=NOW, by=["country"], receipts=sent, match=fit, what_if=changes)
+    assert {"days", "match", "what_if", "send"} <= {one.name for one in made.sections}
     return made.write(tmp_path_factory.mktemp("report"))["html"]
 
 
@@ -71,7 +79,7 @@ def test_the_report_can_be_read(chromium: Any, report: Path, shots: Path, dark: 
         assert page.locator("h1").inner_text() == "What Meta gets to see"
         assert "The pixel reports" in page.locator(".findings").inner_text()
         assert broken_pictures(page) == 0
-        assert page.locator("img").count() >= 3
+        assert page.locator("img").count() >= 8
         assert wide_by(page) == 0
         assert faint_texts(page.locator("body")) == []
 
