@@ -69,7 +69,7 @@ def plot_send_outcome(table: pd.DataFrame, *, ax: Axes | None = None, title: str
             share = (wide[status] / sizes[wide.index]).to_numpy("float64")
             ax.barh(
                 range(len(wide)), share, left=left, height=0.66, color=colour, hatch=hatch, ec=INK, lw=0.6,
-                label=f"{label} ({wide[status].sum():,.0f})",
+                label=label,
             )  # fmt: skip
             for place, (start, length, number) in enumerate(zip(left, share, wide[status], strict=True)):
                 if length > _WIDE_ENOUGH:
@@ -77,9 +77,15 @@ def plot_send_outcome(table: pd.DataFrame, *, ax: Axes | None = None, title: str
                     middle = start + length / 2
                     ax.text(middle, place, f"{number:,.0f}", ha="center", va="center", fontsize=9, bbox=box)
             left = left + share
+        for place, (_, numbers) in enumerate(wide.iterrows()):
+            thin = [
+                f"{numbers[status]:,.0f} {label}" for status, (_, _, label) in _LOOKS.items()
+                if 0 < numbers.get(status, 0) <= _WIDE_ENOUGH * sizes.iloc[place]
+            ]  # fmt: skip
+            ax.text(1.01, place, "\n".join(thin), va="center", fontsize=8.5)
         ax.set_yticks(range(len(wide)), [f"{name}\nn = {sizes[name]:,.0f}" for name in wide.index])
         ax.invert_yaxis()
-        ax.set(xlim=(0, 1), xlabel="Share of the conversions of the send (their number in bars and legend)")
+        ax.set(xlim=(0, 1), xlabel="Share of the conversions of the send (their number in and beside the bars)")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
         ax.grid(visible=False)
         ax.set_title(title or "What became of the send", pad=28)

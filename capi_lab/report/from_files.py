@@ -83,8 +83,7 @@ def report_files(
             more[kind] = accounts[-1].df
     if "reports" in more:
         more |= _modelled(more["reports"], orders.df, platform)
-    notes = {one.report.source: " ".join(str(one.report).split()[1:]) for one in accounts}
-    return report(rec, now=now, by=by, notes=notes, min_cell=min_cell, title=title, **more)
+    return report(rec, now=now, by=by, notes=accounts, min_cell=min_cell, title=title, **more)
 
 
 def _modelled(reports: pd.DataFrame, orders: pd.DataFrame, platform: str) -> dict[str, Any]:

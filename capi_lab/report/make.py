@@ -21,6 +21,7 @@ from capi_lab.words import Outcome, Setup
 
 if TYPE_CHECKING:
     from capi_lab.engine import TableLike
+    from capi_lab.load import Loaded
     from capi_lab.model import MatchRates
 
 __all__ = ["report"]
@@ -48,7 +49,7 @@ def report(
     match: MatchRates | pd.DataFrame | None = None,
     what_if: pd.DataFrame | None = None,
     more: Sequence[Section] = (),
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[str, str] | Sequence[Loaded] = (),
     alarms_per_year: float | None = 1.0,
     min_cell: int = 10,
     level: float = 0.95,
@@ -72,8 +73,8 @@ def report(
         As `capi_lab.what_if` returns it.
     more : sequence of Section
         Further parts; they stand before the definitions.
-    notes : mapping, optional
-        What is known of the data, by source: a loader's report, say. Text of a `LoadReport` names counts only.
+    notes : sequence of Loaded, or mapping
+        What is known of the data: what the loaders returned (their accounts name counts only), or texts by source.
     alarms_per_year : float, optional
         How many false alarms a year to put up with where each day is held against the days before
         (`capi_lab.trend`); a channel that fell in the last seven days is an alert. None leaves that part out, and so
@@ -115,9 +116,7 @@ def report(
         Section("definitions", "What the words mean", notes=tuple(f"{a}: {b}" for a, b in _DEFINITIONS.items())),
     ]
     if notes:
-        sections.append(
-            Section("data", "What is known of the data", notes=tuple(f"{a}: {b}" for a, b in notes.items()))
-        )
+        sections.append(Section("data", "What is known of the data", notes=_known(notes)))
     findings.sort(key=lambda one: not one.alert)
     return Report(
         title or f"What {platform(rec.platform).spec.title} gets to see",
@@ -126,6 +125,13 @@ def report(
         tuple(findings),
         tuple(one for one in sections if one is not None),
     )
+
+
+def _known(notes: Mapping[str, str] | Sequence[Loaded]) -> tuple[str, ...]:
+    if isinstance(notes, Mapping):
+        return tuple(f"{source}: {text}" for source, text in notes.items())
+    accounts = (str(one.report).splitlines() for one in notes)
+    return tuple("; ".join(" ".join(line.split()) for line in lines) for lines in accounts)
 
 
 def _origin(rec: Reconciled) -> tuple[str, ...]:

@@ -118,7 +118,10 @@ def _cells(plan: Plan, known: pd.DataFrame, people: Entities) -> tuple[Cells, An
     world, u = plan.world, plan.draws.words("browser", people)
     absent = sorted(set(known["country"].dropna()) - set(world.consent_deny))
     if absent:
-        raise InputError(f"World.consent_deny lacks {', '.join(absent)}, which the ledger has")
+        raise InputError(
+            f"World.consent_deny lacks {', '.join(absent)}, which the ledger has: say which share refuses there, "
+            f"World(consent_deny={{**World().consent_deny, '{absent[0]}': share}})"
+        )
     rows: dict[Cell, int] = {}
     cell = np.zeros(len(known), dtype=np.uint16)
     groups = known.fillna("").groupby(list(_TRAITS), sort=True).indices
