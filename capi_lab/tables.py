@@ -72,13 +72,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A contract: its name and columns, in the order they are printed."""
+    """A contract.
+
+    Parameters
+    ----------
+    name : str
+    columns : tuple of Column
+        In the order they are printed.
+    """
 
     name: str
     columns: tuple[Column, ...]
 
     def column(self, name: str) -> Column:
-        """Return the column called ``name``."""
+        """Return the column called ``name``; `UnknownNameError` lists those there are."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -232,7 +239,22 @@ TABLES = {table.name: table for table in (CONVERSIONS, EVENTS, CLICKS, VISITS, R
 
 
 def contract(kind: str) -> Table:
-    """Return the contract called ``kind``; `UnknownNameError` lists the names there are."""
+    """Return a contract.
+
+    Parameters
+    ----------
+    kind : str
+        Its name, e.g. ``conversions``.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    UnknownNameError
+        No such contract; the message lists those there are.
+    """
     try:
         return TABLES[kind]
     except KeyError:
@@ -240,7 +262,17 @@ def contract(kind: str) -> Table:
 
 
 def in_contract_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Put the contract's columns of ``frame`` first, in the order of ``table``; extra columns keep theirs behind."""
+    """Put the contract's columns first; extra ones keep their order behind them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    table : Table
+
+    Returns
+    -------
+    DataFrame
+    """
     known = [name for name in table.names if name in frame.columns]
     return frame[known + [name for name in frame.columns if name not in set(known)]]
 

@@ -50,7 +50,12 @@ class Sample:
 
 
 def samples() -> dict[str, str]:
-    """Return the name and one-line description of every sample."""
+    """Return the name and one-line description of every sample.
+
+    Returns
+    -------
+    dict of str to str
+    """
     return dict(_SAMPLES)
 
 

@@ -174,6 +174,8 @@ def segment_pages(path: Paths, *, tz: str | None = None, kind: str = "visits", t
     ------
     LoadError
         The file cannot be read or holds no calls.
+    UnknownNameError
+        ``kind`` is neither.
 
     Notes
     -----

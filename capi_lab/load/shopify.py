@@ -96,6 +96,8 @@ def shopify_orders(
         The file cannot be read or lacks the order's id or time.
     NaiveTimeError
         Times carry no offset and ``tz`` is not given.
+    UnknownNameError
+        ``conversion_id`` is neither.
 
     Notes
     -----

@@ -105,6 +105,8 @@ def snowplow_events(
     ------
     LoadError
         The file cannot be read or lacks Snowplow's columns.
+    UnknownNameError
+        ``repeated`` is neither.
 
     Notes
     -----

@@ -292,6 +292,8 @@ def upload_success_rate(
     ------
     ContractError
         Receipts break their contract.
+    InputError
+        ``by`` names what is counted itself.
     """
     how = How(level, cluster)
     table, groups = grouped(as_table(receipts, RECEIPTS), by, ("rate",))

@@ -87,7 +87,7 @@ class KeepClickIds:
     name: ClassVar[str] = "keep_click_ids"
 
     def touch(self, rows: pd.DataFrame, covered: pd.Series, spec: PlatformSpec) -> Touched:
-        """Say which rows gain a click id."""
+        """Say which rows gain a click id; `InputError` where ``click_time`` is not there and ``to`` not given."""
         has = rows["click_id"].to_numpy(dtype=bool)
         after = rows.assign(click_id=True)
         if self.to is not None:
@@ -158,7 +158,7 @@ class SendWithin:
     name: ClassVar[str] = "send_within_1h"
 
     def touch(self, rows: pd.DataFrame, covered: pd.Series, spec: PlatformSpec) -> Touched:
-        """Say which rows were sent too late to be taken."""
+        """Say which rows were sent too late to be taken; `InputError` where it is not known when they were sent."""
         if _sent_at(rows) is None:
             raise InputError("send_within_1h needs when rows were sent: a column received_time or sent_at")
         if self.hours < 0:
@@ -185,7 +185,7 @@ class ConsentUplift:
     name: ClassVar[str] = "consent_uplift"
 
     def touch(self, rows: pd.DataFrame, covered: pd.Series, spec: PlatformSpec) -> Touched:
-        """Say which rows could not be sent for want of consent."""
+        """Say which rows could not be sent for want of consent; `InputError` where consent is not known."""
         if "consent_ad_user_data" not in rows:
             raise InputError("consent_uplift needs the column consent_ad_user_data")
         denied = (rows["consent_ad_user_data"] == "denied").fillna(False).to_numpy(dtype=bool)

@@ -93,7 +93,7 @@ class MatchRates:
         return list(self.draws)
 
     def platform_of(self, platform: str | None) -> str:
-        """Return the platform meant; without a name, the only one."""
+        """Return the platform meant; without a name, the only one. `InputError` where it is unclear or not fitted."""
         if platform is None and len(self.draws) == 1:
             return next(iter(self.draws))
         if platform is None:

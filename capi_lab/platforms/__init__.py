@@ -28,6 +28,10 @@ def described(name: str | None = None) -> str:
     ----------
     name : str, optional
 
+    Returns
+    -------
+    str
+
     Raises
     ------
     UnknownNameError
@@ -39,7 +43,21 @@ def described(name: str | None = None) -> str:
 
 
 def platform(name: str) -> Platform:
-    """Return the platform called ``name``; `UnknownNameError` lists those there are."""
+    """Return a platform.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Platform
+
+    Raises
+    ------
+    UnknownNameError
+        No such platform; the message lists those there are.
+    """
     try:
         return PLATFORMS[name]
     except KeyError:

@@ -114,7 +114,7 @@ class PlatformSpec:
         object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
 
     def route(self, name: str | None = None) -> Route:
-        """Return the route called ``name``; without a name, the default one."""
+        """Return the route called ``name``; without one, the default. `UnknownNameError` lists those there are."""
         if name is None:
             return self.routes[0]
         for one in self.routes:
@@ -128,14 +128,14 @@ class PlatformSpec:
         return self.routes[0].dedup
 
     def click_id(self, param: str) -> ClickIdRule:
-        """Return the rule of one click or browser id."""
+        """Return the rule of one click or browser id; `UnknownNameError` lists those there are."""
         for one in self.click_ids:
             if one.param == param:
                 return one
         raise UnknownNameError(f"click id of {self.name}", param, [one.param for one in self.click_ids])
 
     def window(self, touch: str) -> AttributionWindow:
-        """Return the attribution window of one kind of touch: ``click``, ``view`` or ``engagement``."""
+        """Return the window of a touch: ``click``, ``view`` or ``engagement``, or else `UnknownNameError`."""
         for one in self.windows:
             if one.touch == touch:
                 return one

@@ -119,7 +119,10 @@ class Reconciled:
 
     @cached_property
     def readings(self) -> pd.DataFrame:
-        """Events kept under both readings of what the platform does not document; see `capi_lab.dedup_readings`."""
+        """Events kept under both readings of what the platform does not document; see `capi_lab.dedup_readings`.
+
+        `InputError` where this result does not hold the events it was made from.
+        """
         if self.report_table is None:
             raise InputError("this result does not hold the events it was made from")
         return dedup_readings(self.report_table, self.platform, route=self.route)

@@ -148,7 +148,7 @@ class Sandbox:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     def advance(self, by: timedelta) -> None:
-        """Put the sandbox's clock forward: tokens expire, dedup windows end, events grow old."""
+        """Put the sandbox's clock forward: tokens expire, windows end, events grow old. Back is an `InputError`."""
         if by < timedelta(0):
             raise InputError("time does not go back")
         self._ahead += by.total_seconds()
@@ -162,6 +162,11 @@ class Sandbox:
         ----------
         platform : str, optional
             Checked, so that a slip shows at once.
+
+        Raises
+        ------
+        InputError
+            No such platform, or the sandbox is not running.
         """
         if platform is not None:
             _known(platform)

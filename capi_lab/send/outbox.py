@@ -197,6 +197,11 @@ class Outbox:
             The parcel that leaves when this returns.
         at : int, optional
             When.
+
+        Raises
+        ------
+        OutboxError
+            The parcel to leave has left before.
         """
         with self._transaction():
             for one in settled:
@@ -355,6 +360,11 @@ class Outbox:
         int
             How many rows were removed. Doubts and what is pending stay, and so does whatever the platform would still
             take: without its row it would be sent twice.
+
+        Raises
+        ------
+        InputError
+            ``keep`` is negative.
         """
         if keep < timedelta(0):
             raise InputError("keep= must not be negative")

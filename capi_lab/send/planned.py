@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 _STYLE = "border-collapse:collapse;font-size:0.9em"
-_CELL = "text-align:left;padding:2px 10px;border-bottom:1px solid #ddd"
+_CELL = "text-align:left;padding:2px 10px;border-bottom:1px solid #8886"
 
 
 @dataclass(frozen=True, eq=False)

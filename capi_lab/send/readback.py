@@ -75,6 +75,8 @@ def read_back(
     ------
     NotSupportedError
         The platform has no report we can read.
+    InputError
+        A setting or the outbox is needed and not given, or ``since`` is not before ``now``.
     CredentialError, SendError
         It refused to answer, or did not.
     """

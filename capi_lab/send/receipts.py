@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "Receipt"]
 
+_CELL = "text-align:left"
 _SKIPPED = "skipped"
 _WORD = {
     SendState.ACCEPTED: OutcomeStatus.ACCEPTED,
@@ -82,6 +84,20 @@ class Receipt:
             for one in self.counts.itertuples()
         ]
         return "\n".join(lines + ([f"stopped: {self.stopped}"] if self.stopped else []))
+
+    def _repr_html_(self) -> str:
+        left = int(self.rows["sent_now"].sum())
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f'<td style="{_CELL}">{escape(text)}</td>' for text in (one.status, f"{one.n:,}", one.code, one.remedy)
+            )
+            + "</tr>"
+            for one in self.counts.itertuples()
+        )
+        head = f"{left:,} of {len(self.rows):,} rows left in {self.requests:,} requests"
+        stopped = f"<p>stopped: {escape(self.stopped)}</p>" if self.stopped else ""
+        return f"<div>{head}</div><table>{body}</table>{stopped}"
 
 
 class Ledger:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,8 @@ class Simulation:
 
     def _repr_html_(self) -> str:
         rows = {**self.counts, "platform": self.platform, "world": repr(self.world)}
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{value:,}</td></tr>" if isinstance(value, int) else
-            f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items()
-        )  # fmt: skip
+        said = {name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in rows.items()}
+        cells = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in said.items())
         return f"<table><caption>Simulation</caption>{cells}</table>"
 
 
