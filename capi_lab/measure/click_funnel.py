@@ -14,7 +14,7 @@ from capi_lab.engine import TableLike, as_table, place_beside
 from capi_lab.errors import ContractError, InputError, UnknownNameError
 from capi_lab.measure.click_funnel_result import ClickIdFunnel
 from capi_lab.measure.click_journeys import fixes_of, journeys
-from capi_lab.measure.click_rows import ClickIds, Landings, arrivals
+from capi_lab.measure.click_rows import ClickIds, Landings, arrivals, looked_up
 from capi_lab.measure.grouped import RATE, How, Part, rate_table
 from capi_lab.measure.lags import LAGS, band_of
 from capi_lab.measure.rates import check_level
@@ -163,7 +163,7 @@ def click_id_funnel(
     )  # fmt: skip
     rows = found.rows.assign(lag_band=band_of(found.rows["lag"]))
     for name in extra:
-        rows[name] = rows["click"].map(landings.rows.set_index("id")[name])
+        rows[name] = looked_up(landings.rows.set_index("id")[name], rows["click"])
     rows = _settled(rows, found.unseen)
     of_clicks = _click_rates(landings, groups, How(level, None))
     of_orders = _order_rates(rows, found.unseen, groups, How(level, cluster), whole=set(groups) <= {*here, "browser"})

@@ -14,7 +14,7 @@ import pandas as pd
 from capi_lab.engine import joins_asof, place_beside, to_frame
 from capi_lab.identity.agents import browser_of
 from capi_lab.identity.cookies import AFTER_AD_CLICK
-from capi_lab.measure.click_rows import PERSON, ClickIds, Landings, flat
+from capi_lab.measure.click_rows import PERSON, ClickIds, Landings, flat, looked_up
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.reconcile.attach import On, with_keys
 from capi_lab.reconcile.buckets import last_replies
@@ -94,7 +94,7 @@ def journeys(
     states[ClickStep.ATTRIBUTED] = np.full(len(rows), -1)
     if attribution is not None:
         marks = to_frame(attribution.select("conversion_id", "attributed")).set_index("conversion_id")["attributed"]
-        said = rows["conversion_id"].map(marks)
+        said = looked_up(marks, rows["conversion_id"])
         states[ClickStep.ATTRIBUTED] = np.where(said.isna(), -1, said.eq(True))
     for step, given, how in (
         (ClickStep.ACCEPTED, receipts, "give receipts="),
@@ -181,7 +181,7 @@ def _on_event(rows: pd.DataFrame, events: ibis.Table | None, ids: ClickIds) -> t
     told = events.filter(mine)
     told = told.group_by("conversion_id").aggregate(known=ids.carried(told).notnull().any())
     known = to_frame(told).set_index("conversion_id")["known"]
-    said = rows["conversion_id"].map(known)
+    said = looked_up(known, rows["conversion_id"])
     return rows.assign(sent=said.notna().astype("boolean")), said.eq(True).to_numpy().astype("int8"), ""
 
 

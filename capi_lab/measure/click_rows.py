@@ -20,7 +20,7 @@ from capi_lab.reconcile.lastclick import Claim
 from capi_lab.tables import CLICK_ID_COLUMNS, CLICKS
 from capi_lab.words import ClickFix, ClickStep
 
-__all__ = ["PERSON", "ClickIds", "Landings", "arrivals", "flat"]
+__all__ = ["PERSON", "ClickIds", "Landings", "arrivals", "flat", "looked_up"]
 
 PERSON = (*PERSON_KEYS, "client_ip", "user_agent")
 """Columns of a landing that say whose it is."""
@@ -125,9 +125,11 @@ def arrivals(
             bought = _within(bought, landed, visits)
             if outside := all_of_them - len(bought):
                 notes.append(f"clicks bought outside the time of the log, left out: {outside:,}")
+            if bought.empty:
+                unseen |= dict.fromkeys((ClickStep.BOUGHT, ClickStep.LANDED), "give clicks bought while the log ran")
         rows = _beside(landed, bought)
     for name in extra:
-        rows[name] = rows["id"].map(carried[name]) if carried is not None and name in carried else None
+        rows[name] = looked_up(carried[name], rows["id"]) if carried is not None and name in carried else None
     if not (rows["redirected"] >= 0).any():
         why = "no landing's status is known" if visits is not None else "give visits (load.access_log(kind='visits'))"
         unseen[ClickStep.REDIRECTED] = why
@@ -163,13 +165,18 @@ def _within(bought: pd.DataFrame, landed: pd.DataFrame, visits: ibis.Table | Non
 def _beside(landed: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
     """Lay clicks bought and clicks landed side by side, one row per id."""
     rows = landed.merge(bought[["id", "row"]].assign(bought=True), on="id", how="outer")
-    times = rows["id"].map(bought.set_index("id")["click_time"])
+    times = looked_up(bought.set_index("id")["click_time"], rows["id"])
     return rows.assign(
         bought=rows["bought"].eq(True),
         landed=rows["landed"].eq(True),
         click_row_id=rows["row"].fillna(rows["click_row_id"]),
         click_time=rows["click_time"].fillna(times),
     ).drop(columns="row")
+
+
+def looked_up(table: pd.Series, keys: pd.Series) -> pd.Series:
+    """Return the value of each key, in the keys' order; unlike `map` also out of a table of nothing."""
+    return table.reindex(keys).set_axis(keys.index)
 
 
 def flat(on: On) -> list[str]:

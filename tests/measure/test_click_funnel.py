@@ -177,6 +177,21 @@ def test_nothing_given_is_not_nothing_lost() -> None:
     assert "came" in cl.click_id_funnel(None, None, orders, platform="meta", by="lag_band").unseen
 
 
+def test_logs_that_do_not_meet_say_so() -> None:
+    """Clicks bought in another year, a landing nobody's, no server event: no step is made up, and none fails."""
+    world = random_world(9, n=40)
+    clicks = world["clicks"].assign(click_time=world["clicks"]["click_time"] - 365 * DAY, campaign="c")
+    pixel = world["events"].assign(channel="pixel")
+    found = cl.click_id_funnel(clicks, world["visits"].drop(columns="user_key"), world["orders"], pixel,
+                               platform="meta", on="visitor_id", by="campaign")  # fmt: skip
+    assert {"bought", "landed"} <= set(found.unseen)
+    assert any("left out: 40" in note for note in found.notes)
+    event = found.table[found.table["step"] == "event"]
+    assert event["k"].sum() == 0 < event["n"].sum()
+    assert set(found.rows("event")["fix"]) == {str(ClickFix.SEND_EVERY_ORDER)}
+    assert "nan" not in repr(found)
+
+
 def test_what_cannot_be_is_refused() -> None:
     """An unknown platform, step, column or pattern is named."""
     world = random_world(7, n=30)
