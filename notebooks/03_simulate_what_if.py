@@ -72,6 +72,47 @@ fates = sim.truth.loc[sim.truth["ad_click"], "click_id_fate"].value_counts(norma
 print(fates.to_string())
 
 # %% [markdown]
+# A log shows no fates. It shows where an id was seen last, of orders whose buyer was known on the landing already, and
+# so which fix would have kept it.
+
+# %%
+funnel = cl.click_id_funnel(sim.clicks, None, sim.conversions, rec, platform=PLATFORM)
+cl.plots.plot_click_id_funnel(funnel)
+funnel
+
+# %% [markdown]
+# How long an id stays known is seen when people come back. Here everybody logs in and comes back once, to order; of a
+# real log take all returns of people who log in, since buyers come back soon. Safari's day and week show as steps.
+
+# %%
+landed = sim.truth["click_row_id"].notna() & sim.conversions["browser"].isin(["Chrome", "Safari"])
+buyers = sim.conversions[landed]
+clicks = sim.clicks.set_index("click_row_id").loc[sim.truth.loc[landed, "click_row_id"]]
+landings = pd.DataFrame(
+    {
+        "visit_row_id": "landing " + buyers["conversion_id"],
+        "visit_time": clicks["click_time"].array,
+        "page_url": clicks["landing_url"].array,
+        "user_agent": clicks["user_agent"].array,
+        "fbclid": clicks["click_id"].array,
+        "user_key": buyers["conversion_id"],
+    }
+)
+returns = pd.DataFrame(
+    {
+        "visit_row_id": "return " + buyers["conversion_id"],
+        "visit_time": buyers["event_time"],
+        "page_url": buyers["page_url"],
+        "user_agent": buyers["user_agent"],
+        "fbc": buyers["fbc"],
+        "user_key": buyers["conversion_id"],
+    }
+)
+survival = cl.click_id_survival(pd.concat([landings, returns]), platform=PLATFORM)
+cl.plots.plot_click_id_survival(survival)
+survival
+
+# %% [markdown]
 # ## Repairs, one at a time
 # Under one seed two worlds have the same customers, orders and clicks; what a repair does not touch stays as it was. So
 # differences are paired, and even small ones stand out.
@@ -145,3 +186,6 @@ print(
     f"of the ad-driven ones are attributed. In points: own cookie {100 * storage['recall_both']:+.1f}, half the "
     f"refusals {100 * consent['recall_both']:+.1f}. (simulated)"
 )
+assert set(funnel.rows("order")["fix"]) >= {"ask_consent", "own_server_cookie", "store_on_landing"}
+known = survival.table[survival.table["days"] == 2].set_index("browser")["value"]
+assert known["Safari"] < known["Chrome"] / 2, "Safari forgets after a day"
