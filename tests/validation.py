@@ -12,17 +12,24 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import ibis
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 import capi_lab as cl
 from capi_lab.errors import CaveatWarning
+from capi_lab.measure.strata import stratum_sums
 from capi_lab.measure.trend import against_baseline
+from capi_lab.model.lifetimes import ALWAYS, Spans, fit_mixture
+from capi_lab.model.outcomes import day_sums, effective, pooled
+from capi_lab.model.priors import FLAT
+from capi_lab.model.totals import least_squares, sampled, spread_of
+from tests.model.worlds import RATES, STRATA, batches
 
 SETS, SEED, LEVEL = 1000, 20261126, 0.95
 TIME = pd.Timestamp("2026-01-01", tz="UTC")
@@ -31,7 +38,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
 
 @dataclass(frozen=True)
 class Case:
-    """One function over one kind of shop: an interval of each shop, and the truth behind it."""
+    """One function over one kind of shop: an interval of each shop, and the truth behind it.
+
+    ``near_edge``: a rate so near 0 with so few rows that an interval cut at 0 may hold it more often than it claims.
+    """
 
     function: str
     design: str
@@ -40,6 +50,7 @@ class Case:
     value: np.ndarray
     truth: np.ndarray
     control: bool = False
+    near_edge: bool = False
 
     @property
     def covered(self) -> float:
@@ -59,7 +70,7 @@ class Case:
         """The share of 99 % of samples of this size, were the interval right; a control must lie below."""
         slack = 2.58 * np.sqrt(LEVEL * (1 - LEVEL) / len(self.low))
         low, high = round(LEVEL - slack, 3), round(LEVEL + slack, 3)
-        return self.covered < low if self.control else low <= self.covered <= high
+        return self.covered < low if self.control else low <= self.covered <= (1.0 if self.near_edge else high)
 
 
 def case(function: str, design: str, table: pd.DataFrame, truth: object, *, control: bool = False) -> Case:
@@ -312,6 +323,144 @@ def trend_cases(sets: int, rng: np.random.Generator, alpha: float = 1 - LEVEL) -
                    np.zeros(sets) + rng.normal(0, 1e-9, sets), table["value"].to_numpy())  # fmt: skip
 
 
+# -- models -----------------------------------------------------------------------------------------------------
+
+
+def outcome_cases(sets: int, rng: np.random.Generator) -> Iterator[Case]:
+    """Row outcomes of two platforms that lend each other what they lack: customers alike, or days that scatter."""
+    rates = {"a": {"click_id": 0.86, "pii_only": 0.39, "ip_only": 0.05},
+             "b": {"click_id": 0.80, "pii_only": 0.33, "ip_only": 0.08}}  # fmt: skip
+    share = {"click_id": 0.2, "pii_only": 0.7, "ip_only": 0.1}
+    parts = []
+    for name, own in rates.items():
+        rows = customers(sets, 250, rng)
+        kind = rng.choice(3, int(rows["user"].max()) + 1, p=list(share.values()))[rows["user"]]
+        matched = np.choose(kind, [trait(rows, rate, rng) for rate in own.values()])
+        rows = rows.assign(platform=name + rows["set"].astype("str"), stratum=np.array([*share], dtype=object)[kind])
+        rows = rows.assign(
+            matched=matched, conversion_id=name + rows["conversion_id"], user_key=name + rows["user_key"]
+        )
+        parts.append(rows.drop(columns="user"))
+    cells, sums = stratum_sums(pd.concat(parts, ignore_index=True), None, "matched", by_keys=False)
+    seen = effective(sums, day_sums(cells), LEVEL)
+    name = "250 customers alike in all, strata of 20, 70 and 10 %"
+    yield from pooled_cases(seen, rates["a"], sets, name, rng)
+    yield from pooled_cases(
+        seen.assign(n_eff=seen["n"]), rates["a"], sets, "rows taken for independent", rng, control=True
+    )
+
+    days, scatter = 30, 0.03
+    lines = []
+    for name, own in rates.items():
+        for stratum, rate in own.items():
+            n = rng.poisson(100 * share[stratum], (sets, days))
+            p = rng.beta(rate * (1 / scatter - 1), (1 - rate) * (1 / scatter - 1), (sets, days))
+            lines.append(
+                pd.DataFrame(
+                    {
+                        "platform": np.repeat([f"{name}{i}" for i in range(sets)], days), "stratum": stratum,
+                        "k": rng.binomial(n, p).ravel(), "n": n.ravel(),
+                    }
+                )
+            )  # fmt: skip
+    cells = pd.concat(lines, ignore_index=True)
+    seen = effective(None, day_sums(cells[cells["n"] > 0].astype({"k": "float64", "n": "float64"})), LEVEL)
+    yield from pooled_cases(seen, rates["a"], sets, "30 days that scatter (ρ = .03), strata of 20, 70 and 10 %", rng)
+
+
+def pooled_cases(
+    seen: pd.DataFrame, rates: dict[str, float], sets: int, design: str, rng: np.random.Generator, *,
+    control: bool = False,
+) -> Iterator[Case]:  # fmt: skip
+    """Fit each data set's two platforms, as `capi_lab.match_rates` does, and judge the first."""
+    found = seen.set_index(["stratum", "platform"])
+    for stratum, rate in rates.items():
+        if control and stratum != "pii_only":
+            continue
+        ends = []
+        for i in range(sets):
+            own = found.loc[stratum].loc[[f"a{i}", f"b{i}"]]
+            n = own["n_eff"].to_numpy("float64")
+            drawn = pooled(own["value"].to_numpy("float64") * n, n, FLAT, rng)[0][:, 0]
+            ends.append((*np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), drawn.mean()))
+        low, high, value = np.array(ends).T
+        truth = np.full(sets, rate)
+        yield Case(f"match_rates, {stratum}", design, low, high, value, truth, control, near_edge=rate < 0.1)
+
+
+def totals_cases(sets: int, rng: np.random.Generator) -> Iterator[Case]:
+    """Sixty days' totals alone, of four strata of 30, 30, 30 and 10 %; mixes more and less alike, days that scatter."""
+    for concentration, rho in ((5, 0.0), (50, 0.01), (500, 0.03)):
+        found, plain = [], []
+        for _ in range(sets):
+            sent, matched = batches(rng, concentration, rho)
+            one = least_squares(sent, matched, LEVEL)
+            found.append((one.low, one.high, one.value))
+            weights = 1 / spread_of(sent, np.clip(one.value, 0.01, 0.99), 0.0)
+            half = 1.96 * np.sqrt(np.diag(np.linalg.inv(sent.T @ (sent * weights[:, None]))))
+            plain.append((one.value - half, one.value + half, one.value))
+        name = f"60 days, mixes of concentration {concentration}, ρ = {rho:g}"
+        yield from rate_cases("match_rates of totals", name, np.array(found), STRATA)
+        if rho == 0.01:
+            yield from rate_cases("poisson-binomial alone", name, np.array(plain), ("click_id",), control=True)
+
+
+def bucket_cases(sets: int, rng: np.random.Generator) -> Iterator[Case]:
+    """Thirty days' totals told as ranges of ten per cent, as Google does."""
+    flat, found = (np.full(4, 0.5), np.full(4, np.inf)), []
+    for at in range(0, sets, 25):
+        worlds = [batches(rng, 5, 0.01, days=30) for _ in range(min(25, sets - at))]
+        sent, matched = (np.array(part) for part in zip(*worlds, strict=True))
+        total = sent.sum(axis=-1)
+        step = np.floor(10 * matched / total)
+        low, high = step / 10 * total, np.minimum((step + 1) / 10, 1) * total
+        drawn, _ = sampled(sent, low, high, flat, rng)
+        found.append(np.moveaxis(np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2, 0.5], axis=1), 0, 1))
+    name = "30 days in ranges of 10 %, concentration 5, ρ = 0.01"
+    yield from rate_cases("match_rates of ranges", name, np.concatenate(found), STRATA)
+
+
+def rate_cases(
+    function: str, design: str, found: np.ndarray, strata: tuple[str, ...], *, control: bool = False
+) -> Iterator[Case]:
+    for place, stratum in enumerate(STRATA):
+        if stratum in strata:
+            low, high, value = found[:, :, place].T
+            truth = np.full(len(found), RATES[place])
+            edge = RATES[place] < 0.1
+            yield Case(f"{function}, {stratum}", design, low, high, value, truth, control, near_edge=bool(edge))
+
+
+def survival_cases(sets: int, rng: np.random.Generator) -> Iterator[Case]:
+    """Returns an hour to a month after a landing; Safari's rules, or a mixture of everything; losses never seen."""
+    rules = np.array([0.0, 1.0, 7.0, np.inf])
+    for weights, rate, times, name in (
+        ((0.05, 0.6, 0.35, 0.0), 1 / 60, (0.5, 3.0), "250 returns; ends at 1 d 60 %, at 7 d 35 %"),
+        ((0.2, 0.1, 0.1, 0.6), 1 / 30, (5.0,), "250 returns; 20 % lost at once, 60 % under no rule"),
+    ):
+        found, naive = [], []
+        for _ in range(sets):
+            days = np.exp(rng.uniform(np.log(1 / 24), np.log(30), 250))
+            life = np.minimum(rng.exponential(1 / rate, 250), rules[rng.choice(4, 250, p=weights)])
+            known = life > days
+            spans = Spans.of(np.where(known, days, ALWAYS), np.where(known, np.inf, days))
+            fit = fit_mixture(spans, rules[1:-1])
+            found.append([(*fit.interval(t, LEVEL), fit.survival(np.array([t]))[0]) for t in times])
+            curve = stats.ecdf(stats.CensoredData.right_censored(days, known)).sf
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # no interval where the curve is 0
+                ends = curve.confidence_interval(LEVEL)
+            naive.append([one.evaluate(times[-1]) for one in (ends.low, ends.high, curve)])
+        truth = [np.exp(-rate * t) * np.sum(np.array(weights)[rules > t]) for t in times]
+        for place, t in enumerate(times):
+            low, high, value = np.array(found)[:, place].T
+            yield Case(f"click_id_survival, {t:g} d", name, low, high, value, np.full(sets, truth[place]))
+        if len(times) == 2:
+            low, high, value = np.array(naive).T
+            truth_then = np.full(sets, truth[-1])
+            yield Case(f"kaplan-meier, {times[-1]:g} d", "returns taken for losses", low, high, value, truth_then, True)
+
+
 def false_alarms(sets: int, rng: np.random.Generator, days: int = 400) -> pd.DataFrame:
     """Realised rate of false alarms beside the one stated, for one a year."""
     alpha, rows = 1 / 365.25, []
@@ -328,7 +477,7 @@ def false_alarms(sets: int, rng: np.random.Generator, days: int = 400) -> pd.Dat
 
 CASES: tuple[Callable[[int, np.random.Generator], Iterator[Case]], ...] = (
     coverage_cases, two_way_cases, matching_cases, dedup_cases, comparison_cases, recapture_cases, gap_cases,
-    trend_cases,
+    trend_cases, outcome_cases, totals_cases, bucket_cases, survival_cases,
 )  # fmt: skip
 
 
@@ -351,7 +500,10 @@ def lines(found: list[Case]) -> list[str]:
         "|---|---|---:|---:|---:|---:|---|",
     ]
     for one in found:
-        verdict = ("fails, as it must" if one.control else "holds") if one.holds() else "**NOT AS IT SHOULD BE**"
+        word = "fails, as it must" if one.control else "holds"
+        if one.near_edge and not replace(one, near_edge=False).holds():
+            word = "wider than it claims"
+        verdict = word if one.holds() else "**NOT AS IT SHOULD BE**"
         bias = "" if one.function.startswith("trend") else f"{one.bias:+.2f}"
         numbers = f"{len(one.low):,} | {one.covered:.3f} | {bias} | {one.width:.4g}"
         rows.append(f"| {one.function} | {one.design} | {numbers} | {verdict} |")
@@ -363,22 +515,44 @@ def main() -> int:
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--write", action="store_true", help="write docs/validation.md")
+    names = [family.__name__ for family in CASES]
+    parser.add_argument("--only", nargs="*", choices=names, help="run these; the page keeps its other rows")
     given = parser.parse_args()
     start = time.process_time()
-    found = validate(given.sets, given.seed)
-    alarms = false_alarms(max(200, given.sets), np.random.default_rng(given.seed))
-    rows = lines(found)
-    told = [
-        f"| {row.days} | {row.judged:,} | {row.stated:.5f} | {row.found:.5f} | {row.ratio:.2f} |"
-        for row in alarms.itertuples(index=False)
-    ]
-    head = "| days | judged | stated | found | found / stated |\n|---|---:|---:|---:|---:|"
-    page = TEXT.format(table="\n".join(rows), alarms="\n".join([head, *told]), sets=given.sets, seed=given.seed)
+    families = tuple(family for family in CASES if given.only is None or family.__name__ in given.only)
+    found = validate(given.sets, given.seed, families)
+    if given.only is None:
+        alarms = false_alarms(max(200, given.sets), np.random.default_rng(given.seed))
+        told = [
+            f"| {row.days} | {row.judged:,} | {row.stated:.5f} | {row.found:.5f} | {row.ratio:.2f} |"
+            for row in alarms.itertuples(index=False)
+        ]
+        rows, ring = (
+            lines(found),
+            ["| days | judged | stated | found | found / stated |", "|---|---:|---:|---:|---:|", *told],
+        )
+        well = bool((alarms["ratio"] < 1.25).all())
+    else:
+        rows, ring = beside(PAGE.read_text(encoding="utf-8"), lines(found))
+        well = True
+    page = TEXT.format(table="\n".join(rows), alarms="\n".join(ring), sets=given.sets, seed=given.seed)
     print(page)
     print(f"{time.process_time() - start:,.0f} CPU seconds", file=sys.stderr)
     if given.write:
         PAGE.write_text(page, encoding="utf-8")
-    return 0 if all(one.holds() for one in found) and (alarms["ratio"] < 1.25).all() else 1
+    return 0 if all(one.holds() for one in found) and well else 1
+
+
+def beside(page: str, rows: list[str]) -> tuple[list[str], list[str]]:
+    """Return the page's table with these rows put in or added, and its table of alarms."""
+    tables = [part.splitlines() for part in page.split("\n\n") if part.startswith("|")]
+
+    def key(row: str) -> tuple[str, ...]:
+        return tuple(row.split("|")[1:3])
+
+    new = {key(row): row for row in rows}
+    kept = [new.pop(key(row), row) for row in tables[0]]
+    return kept + list(new.values()), tables[1]
 
 
 TEXT = """# How often the intervals hold
@@ -391,6 +565,10 @@ holds the truth in .932 to .968 (limits of 99 % of samples). Negative controls m
 
 *bias* is the mean error over the standard deviation of the estimate. *mean width* is in units of the number: a share, a
 ratio, or conversions (`recapture`).
+
+`match_rates` is judged under flat priors: of rows by the interval of its table, of totals and of ranges by `data_low`
+and `data_high`. `click_id_survival` is judged where its mixture is the law; whether it is in a shop, its free curve
+shows. Rates near 0 of few rows (`wider than it claims`) are held more often than 95 %: their intervals are cut at 0.
 
 ## False alarms of `trend`
 

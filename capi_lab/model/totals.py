@@ -86,7 +86,7 @@ def fit_totals(
         drawn, rho = sampled(sent, low, high, flat, rng)
         draws, _ = sampled(sent, low, high, prior, rng)
         ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        return TotalsFit(np.median(drawn, axis=0), ends[0], ends[1], draws, rho, spare)
+        return TotalsFit(np.median(drawn, axis=0), ends[0], ends[1], draws, float(rho), spare)
     alone = least_squares(sent, low, level)
     means, deviations = prior
     precision = alone.precision + np.diag(1 / deviations**2) + 1e-9 * np.eye(len(means))
@@ -252,6 +252,20 @@ def _in_box(centre: Floats, precision: Floats, rng: np.random.Generator) -> Floa
     return x
 
 
+def _log_between(low: Floats, high: Floats) -> Floats:
+    """Return the log of the normal's mass in [low, high], ``low`` not positive; exact far out in the tail, too."""
+    mass: Floats = special.ndtr(high) - special.ndtr(low)
+    thin = mass < 1e-200
+    if not thin.any():
+        found: Floats = np.log(mass)
+    else:
+        found = np.log(np.where(thin, 1.0, mass))
+        top, gap = special.log_ndtr(high[thin]), special.log_ndtr(low[thin])
+        with np.errstate(divide="ignore"):
+            found[thin] = top + np.log(-np.expm1(np.minimum(gap - top, -1e-12)))
+    return found
+
+
 def _between(low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
     """Draw from standard normals cut to [low, high], in the tail that is not lost to rounding."""
     flip = low > 0
@@ -264,48 +278,69 @@ def _between(low: Floats, high: Floats, rng: np.random.Generator) -> Floats:
 
 def sampled(
     sent: Floats, low: Floats, high: Floats, prior: tuple[Floats, Floats], rng: np.random.Generator
-) -> tuple[Floats, float]:
-    """Draw rates given ranges of totals (`fit_totals`), and estimate rho."""
-    size = sent.shape[1]
-    exact = high <= low
+) -> tuple[Floats, Floats]:
+    """Draw rates given ranges of totals (`fit_totals`), and estimate rho.
+
+    Any axes before these are data sets of their own, drawn together: many cost little more than one.
+
+    Parameters
+    ----------
+    sent : array of shape (..., D, S)
+    low, high : arrays of shape (..., D)
+    prior : (means, standard deviations), arrays of S
+    rng : Generator
+
+    Returns
+    -------
+    draws : array of shape (..., draws, S)
+    rho : array of shape (...)
+    """
+    sets, size = sent.shape[:-2], sent.shape[-1]
+    exact = (high <= low)[..., None, :]
+    no_exact = not exact.any()
     means, precisions = prior[0], 1 / prior[1] ** 2
-    counts = np.maximum(sent * sent - sent, 0.0)
+    by_batch = np.swapaxes(sent, -1, -2)
+    counts = np.maximum(by_batch * by_batch - by_batch, 0.0)
+    least, most = low[..., None, :], high[..., None, :]
 
     def height(x: Floats) -> Floats:
-        rates, rho = x[:, :-1], x[:, -1]
-        inside = ((rates >= 0) & (rates <= 1)).all(axis=1) & (rho >= 0) & (rho <= 1)
+        rates, rho = x[..., :-1], x[..., -1]
+        inside = ((rates >= 0) & (rates <= 1)).all(axis=-1) & (rho >= 0) & (rho <= 1)
         rates = np.clip(rates, 0.0, 1.0)
         each = rates * (1 - rates)
-        deviation = np.sqrt(np.maximum(each @ sent.T + np.clip(rho, 0, 1)[:, None] * (each @ counts.T), 0.25))
-        mean = rates @ sent.T
-        a, b = (low - mean) / deviation, (high - mean) / deviation
+        deviation = np.sqrt(np.maximum(each @ by_batch + np.clip(rho, 0, 1)[..., None] * (each @ counts), 0.25))
+        mean = rates @ by_batch
+        a, b = (least - mean) / deviation, (most - mean) / deviation
         a, b = np.where(a > 0, -b, a), np.where(a > 0, -a, b)
-        top, gap = special.log_ndtr(b), special.log_ndtr(a)
-        with np.errstate(divide="ignore"):
-            ranged = top + np.log(-np.expm1(np.minimum(gap - top, -1e-12)))
-        told = np.where(exact, -0.5 * a * a - np.log(deviation), ranged).sum(axis=1)
-        told += -0.5 * (precisions * (rates - means) ** 2).sum(axis=1) - rho / RHO_MEAN
+        ranged = _log_between(a, b)
+        told = (ranged if no_exact else np.where(exact, -0.5 * a * a - np.log(deviation), ranged)).sum(axis=-1)
+        told += -0.5 * (precisions * (rates - means) ** 2).sum(axis=-1) - rho / RHO_MEAN
         found: Floats = np.where(inside, told, -np.inf)
         return found
 
-    start = optimize.lsq_linear(sent, (low + high) / 2, (0.0, 1.0)).x
-    x = np.column_stack(
+    middle = (low + high) / 2
+    start = np.empty((*sets, 1, size))
+    for at in np.ndindex(sets):
+        start[at] = optimize.lsq_linear(sent[at], middle[at], (0.0, 1.0)).x
+    x = np.concatenate(
         [
-            np.clip(0.7 * start + 0.3 * rng.random((_WALKERS, size)), 0.001, 0.999),
-            rng.exponential(RHO_MEAN, _WALKERS).clip(0, 0.5),
-        ]
+            np.clip(0.7 * start + 0.3 * rng.random((*sets, _WALKERS, size)), 0.001, 0.999),
+            rng.exponential(RHO_MEAN, (*sets, _WALKERS, 1)).clip(0, 0.5),
+        ],
+        axis=-1,
     )
-    at, half, kept = height(x), _WALKERS // 2, []
+    now, half, kept = height(x), _WALKERS // 2, []
     for step in range(_STEPS):
         for mine, other in ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half))):
-            stretch = (rng.random(half) + 1) ** 2 / 2
-            partner = x[other][rng.integers(0, half, half)]
-            moved = partner + stretch[:, None] * (x[mine] - partner)
+            stretch = (rng.random((*sets, half)) + 1) ** 2 / 2
+            chosen = rng.integers(0, half, (*sets, half))[..., None]
+            partner = np.take_along_axis(x[..., other, :], chosen, axis=-2)
+            moved = partner + stretch[..., None] * (x[..., mine, :] - partner)
             new = height(moved)
-            takes = np.log(rng.random(half)) < size * np.log(stretch) + new - at[mine]
-            x[mine] = np.where(takes[:, None], moved, x[mine])
-            at[mine] = np.where(takes, new, at[mine])
+            takes = np.log(rng.random((*sets, half))) < size * np.log(stretch) + new - now[..., mine]
+            x[..., mine, :] = np.where(takes[..., None], moved, x[..., mine, :])
+            now[..., mine] = np.where(takes, new, now[..., mine])
         if step >= _STEPS // 3 and step % _KEEP == 0:
             kept.append(x.copy())
-    draws = np.concatenate(kept)
-    return draws[:, :-1], float(np.median(draws[:, -1]))
+    draws = np.concatenate(kept, axis=-2)
+    return draws[..., :-1], np.asarray(np.median(draws[..., -1], axis=-1))

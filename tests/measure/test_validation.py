@@ -16,6 +16,10 @@ BRIEF = {
     validation.comparison_cases: (100, 2),
     validation.recapture_cases: (25, None),
     validation.gap_cases: (40, None),
+    validation.outcome_cases: (40, 4),
+    validation.totals_cases: (40, None),
+    validation.bucket_cases: (15, None),
+    validation.survival_cases: (15, 3),
 }
 
 
@@ -53,3 +57,17 @@ def test_the_check_can_fail() -> None:
     assert not judged(3.0)
     assert not judged(1.96, control=True)
     assert judged(1.0, control=True)
+    edge = {half: Case("f", "d", value - half, value + half, value, truth, near_edge=True) for half in (1.5, 3.0)}
+    assert edge[3.0].holds()
+    assert not edge[1.5].holds()
+    assert "wider than it claims" in validation.lines([edge[3.0]])[-1]
+
+
+def test_some_rows_can_be_written_anew() -> None:
+    """A run of some families replaces their rows of the page and adds new ones; the others stay as they were."""
+    page = validation.PAGE.read_text(encoding="utf-8")
+    kept, alarms = validation.beside(page, [])
+    assert all(row in page for row in [*kept, *alarms])
+    name = "|".join(kept[5].split("|")[:3])
+    rows, _ = validation.beside(page, [f"{name}| 7 | 0.5 |", "| new | shop | 7 | 0.5 |"])
+    assert rows == [*kept[:5], f"{name}| 7 | 0.5 |", *kept[6:], "| new | shop | 7 | 0.5 |"]
