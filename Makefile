@@ -3,6 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# uv installs the same lock in a tenth of pip's processor time. Where it cannot be had, or meets settings only pip knows
+# (an index or a certificate of your own), pip does it.
+, := ,
+UV     := $(BIN)/uv
+PIP    := pip install --quiet --disable-pip-version-check -c constraints.txt
+fill    = $(UV) pip install --quiet --python $(1)/bin/python -c constraints.txt -e '.[$(2)]' 2> /dev/null || $(1)/bin/python -m $(PIP) -e '.[$(2)]'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test thorough recover lab browser lint docs lock bench bench-small chaos fuzz validate conformance spark data clean
@@ -14,7 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'capi_lab needs Python >= 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
 	@echo 'Installing into $(VENV); the first time this takes some minutes.'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test]'
+	$(BIN)/python -m $(PIP) uv || true
+	$(call fill,$(VENV),lab$(,)test)
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where the result lies
@@ -34,7 +41,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 
 # Three packages more, and the Chromium that is there.
 $(VENV)/.browser: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	$(call fill,$(VENV),browser)
 	@touch $@
 
 browser: $(VENV)/.browser  ## open report, notebooks and JupyterLab in Chromium; screenshots in out/browser
@@ -47,9 +54,9 @@ lint: $(STAMP)  ## ruff and strict mypy
 
 # The vendors' own packages are large and pin what they like: an environment of their own keeps ours plain.
 VENDORS := $(VENV)-conformance
-$(VENDORS)/.installed: pyproject.toml constraints.txt
+$(VENDORS)/.installed: pyproject.toml constraints.txt | $(STAMP)
 	$(PYTHON) -m venv $(VENDORS)
-	$(VENDORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,conformance,sandbox]'
+	$(call fill,$(VENDORS),test$(,)conformance$(,)sandbox)
 	@touch $@
 
 conformance: $(VENDORS)/.installed  ## our bodies and digests against the vendors' own classes
@@ -57,9 +64,9 @@ conformance: $(VENDORS)/.installed  ## our bodies and digests against the vendor
 
 # So is Spark: half a gigabyte that only few need.
 SPARK := $(VENV)-spark
-$(SPARK)/.installed: pyproject.toml constraints.txt
+$(SPARK)/.installed: pyproject.toml constraints.txt | $(STAMP)
 	$(PYTHON) -m venv $(SPARK)
-	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,spark]'
+	$(call fill,$(SPARK),test$(,)spark)
 	@touch $@
 
 spark: $(SPARK)/.installed  ## the same results on Spark as on DuckDB, row by row (needs a Java runtime)
@@ -101,7 +108,6 @@ docs: $(STAMP)  ## write docs/platforms.md from the rules, and the measured tabl
 	$(BIN)/python docs/write_simulator.py
 
 lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11 to 3.13
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade \
 	    --all-extras pyproject.toml -o constraints.txt
 
