@@ -6,8 +6,10 @@ import itertools
 import re
 import sys
 import tempfile
+import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,8 @@ __all__ = [
 # Folders for what does not fit into memory; the last one is in use, all live as long as the process.
 _SCRATCH: list[tempfile.TemporaryDirectory[str]] = []
 _NUMBERS = itertools.count()
+_WRITING = threading.Lock()
+_WRITERS = [0, True]  # how many expressions are being written now, and what the caller's option was before
 
 
 # -- the embedded engine -----------------------------------------------------------------------------------
@@ -174,10 +178,31 @@ def place_beside(rows: pyarrow.Table | pd.DataFrame, table: ibis.Table | None) -
     return backend.create_table(ibis.util.gen_name("capi_lab"), arrow, temp=True).cast(memory.schema())
 
 
+@contextmanager
+def _step_by_step() -> Iterator[None]:
+    """Write selects one in the other, as they were said: DuckDB folds them itself, and in a fraction of Ibis's time.
+
+    The option is the process's, so the first to come sets it and the last to go puts the caller's back.
+    """
+    with _WRITING:
+        if not _WRITERS[0]:
+            _WRITERS[1] = ibis.options.sql.fuse_selects
+            ibis.options.sql.fuse_selects = False
+        _WRITERS[0] += 1
+    try:
+        yield
+    finally:
+        with _WRITING:
+            _WRITERS[0] -= 1
+            if not _WRITERS[0]:
+                ibis.options.sql.fuse_selects = bool(_WRITERS[1])
+
+
 def _parquet(backend: Any, table: ibis.Table) -> ibis.Table:
     """Write a result to a file of ours and read it from there."""
     path = _scratch() / f"{next(_NUMBERS)}.parquet"
-    backend.to_parquet(table, path)
+    with _step_by_step():
+        backend.to_parquet(table, path)
     # Parquet has no name for some of DuckDB's own types: a sum of whole numbers would come back as floats.
     return backend.read_parquet(path).cast(table.schema())
 
@@ -210,6 +235,9 @@ def instants(table: ibis.Table) -> ibis.Table:
 def run(table: ibis.Table) -> pyarrow.Table:
     """Run an expression where it lies and return Arrow; times in UTC whatever the session's zone."""
     backend = backend_of(table)
+    if backend.name == "duckdb":
+        with _step_by_step():
+            return backend.to_pyarrow(table)
     if not _is_spark(backend):
         return backend.to_pyarrow(table)
     # Ibis goes through pandas here, which loses the zone and warns; Spark hands out Arrow itself.
