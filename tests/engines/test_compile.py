@@ -78,9 +78,9 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
     routes.sort(key=lambda one: one[0] not in ("meta", "tiktok"))
     for name, route in few(routes, 2):
         works[f"dedup {name} {route}"] = lambda n=name, r=route: cl.dedup(of["events"], n, route=r)
-    for name in few(cl.PLATFORMS, 2):  # a platform's other routes ask the same of the same keys
+    for name in few(cl.PLATFORMS, 1):  # a platform's other routes ask the same of the same keys
         works[f"eligible {name}"] = lambda n=name: cl.eligible(of["keyed"], n, now=NOW)
-    for name in ("google", "microsoft"):  # fields taken over; one channel only
+    for name in few(("google", "microsoft"), 1):  # fields taken over; one channel only
         works[f"pairs {name}"] = lambda n=name: cl.reconcile(of["conversions"], of["events"], n).pairs
     recs: list[cl.Reconciled] = []
 
@@ -98,8 +98,8 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
         "coverage by": lambda: cl.coverage(rec(), ["browser", "event_name"], weight="value", cluster=None),
         "coverage two ways": lambda: cl.coverage(rec(), "day", cluster=("user_key", "day")),
         "coverage drawn": lambda: cl.coverage(rec(), method="bootstrap", rng=np.random.default_rng(0)),
-        "key_coverage": lambda: cl.key_coverage(of["keyed"], "meta"),
-        "match_rate": lambda: cl.match_rate(of["keyed"].mutate(matched=True), "country", platform="google"),
+        "key_coverage": lambda: cl.key_coverage(of["keyed"], "microsoft"),
+        "match_rate": lambda: cl.match_rate(of["keyed"].mutate(matched=True), "country", platform="microsoft"),
         "attribution_recall": lambda: cl.attribution_recall(of["keyed"].mutate(attributed=True, ad_driven=True)),
         "upload_success_rate": lambda: cl.upload_success_rate(
             of["receipts"].mutate(platform=ibis.literal("meta")), "platform"

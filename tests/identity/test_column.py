@@ -98,15 +98,16 @@ def digits_of(rng: random.Random, region: str) -> str:
 
 
 def test_phones_of_every_region(engine_from_one_row):
-    """The patterns read every region's numbers as the library does."""
+    """The patterns read every region's numbers (in a short run: every fourth's) as the library does."""
     import phonenumbers
 
     rng = random.Random(7)
     rule = KEY_RULES["google"]["phone"]
     settled = total = 0
     # Ascension and Tristan da Cunha have numbers but no country code of ISO 3166-1.
-    for region in sorted(phonenumbers.SUPPORTED_REGIONS - {"AC", "TA"}):
-        texts = [digits_of(rng, region) for _ in range(60 if THOROUGH else 20)]
+    regions = sorted(phonenumbers.SUPPORTED_REGIONS - {"AC", "TA"})
+    for region in regions if THOROUGH else regions[:: len(regions) // 60]:
+        texts = [digits_of(rng, region) for _ in range(60 if THOROUGH else 40)]
         found = cl.identity.hash_column(pd.Series(texts, dtype="str"), "phone", "google", region)
         wanted = [hash_by_rule(text, rule, region) for text in texts]
         assert [None if pd.isna(h) else h for h in found] == wanted, region

@@ -281,10 +281,9 @@ def test_random_shops_reach_every_bucket() -> None:
     assert {fate for *_, fate in found} == set(Fate)
 
 
-@settings(max_examples=2 if THOROUGH else 1, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4 if THOROUGH else 1, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), with_receipts=st.booleans(), with_marks=st.sampled_from([0, 2, 4, 5]))
 @example(seed=1, with_receipts=True, with_marks=5)
-@example(seed=2, with_receipts=True, with_marks=0)
 def test_every_conversion_is_in_one_bucket_the_right_one(seed: int, with_receipts: bool, with_marks: int) -> None:
     """Equal to the plain oracle; buckets, steps and amounts add up; row order decides nothing."""
     conversions, events, replies, told = shop(seed)
