@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from capi_lab.load.result import Intake, Loaded
 
-__all__ = ["SAME_VISITORS_CLICK", "add_click_ids", "as_clicks", "ids_from_pairs"]
+__all__ = ["SAME_VISITORS_CLICK", "add_click_ids", "as_clicks", "ids_from_pairs", "ids_in_urls"]
 
 SAME_VISITORS_CLICK = Repeat(
     ("param", "click_id", "visitor_id"),
@@ -116,12 +116,21 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
     return frame.drop_duplicates(["row", "param"], ignore_index=True)
 
 
+def ids_in_urls(urls: pd.Series, intake: Intake) -> pd.DataFrame:
+    """Find the click ids in landing URLs, as `capi_lab.identity.click_columns.click_id_frame`, and note the others."""
+    ids, problems = click_id_frame(urls)
+    for problem, n in sorted(problems.items()):
+        intake.note_count(n, "click ids: {n} " + problem.replace("_", " "))
+    return ids
+
+
 def as_clicks(
     intake: Intake,
     *,
     same: Sequence[str] | None,
     columns: Mapping[str, pd.Series] | None = None,
     repeated: LoadDrop = LoadDrop.DUPLICATE_ID,
+    ids: pd.DataFrame | None = None,
 ) -> Loaded:
     """Turn page views into clicks: one row per click id on them.
 
@@ -136,6 +145,8 @@ def as_clicks(
         Ids that stand in columns of their own, by parameter; taken before the URL's.
     repeated : LoadDrop
         Why a later click of a row id is dropped.
+    ids : DataFrame, optional
+        What `ids_in_urls` found, where that was asked already; the frame then holds only rows that are in it.
 
     Returns
     -------
@@ -145,9 +156,7 @@ def as_clicks(
     import pandas as pd
 
     views = intake.frame
-    ids, problems = click_id_frame(views["landing_url"])
-    for problem, n in sorted(problems.items()):
-        intake.note_count(n, "click ids: {n} " + problem.replace("_", " "))
+    ids = ids_in_urls(views["landing_url"], intake) if ids is None else ids
     given = [
         pd.DataFrame({"row": present.index, "param": param, "click_id": present, "id_source": str(IdSource.COLUMN)})
         for param, values in (columns or {}).items()

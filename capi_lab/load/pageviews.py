@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from capi_lab.errors import UnknownNameError
 from capi_lab.load.addresses import bots, client_addresses
-from capi_lab.load.clicks import add_click_ids, as_clicks
+from capi_lab.load.clicks import add_click_ids, as_clicks, ids_in_urls
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
 from capi_lab.load.lines import arrow_text, bytes_of, text_series
@@ -152,6 +152,11 @@ def page_views(requests: Requests, kind: str) -> Loaded:
     _drop(intake, ~status.each(status.distinct.str.contains(_ANSWERED).to_numpy()), LoadDrop.HTTP_STATUS)
     asked, urls = rows(), column("page_url", rows())
     _drop(intake, _are_static(urls), LoadDrop.STATIC_FILE)
+    ids = None
+    if kind == "clicks":  # most views have none, and their other texts need not be made
+        views = rows()
+        ids = ids_in_urls(text_series(urls.take(pa.array(np.searchsorted(asked, views))), views), intake)
+        _drop(intake, ~np.isin(views, ids["row"].to_numpy()), LoadDrop.NO_CLICK_ID)
     kept = rows()
     urls = urls.take(pa.array(np.searchsorted(asked, kept)))
     addresses, referrers = _Coded(column("client_ip", kept), kept), _Coded(column("referrer_url", kept), kept)
@@ -167,7 +172,7 @@ def page_views(requests: Requests, kind: str) -> Loaded:
     if kind == "visits":
         return _visits(intake, frame, blank_to_missing(text_series(column("cookie", kept), kept)))
     intake.frame = frame.rename(columns={"page_url": "landing_url"})
-    return as_clicks(intake, same=None)
+    return as_clicks(intake, same=None, ids=ids)
 
 
 def _drop(intake: Intake, flags: np.ndarray, reason: LoadDrop) -> None:
