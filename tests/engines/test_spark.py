@@ -17,14 +17,14 @@ from capi_lab.engine import as_table, epoch_microseconds, from_epoch_microsecond
 from capi_lab.errors import ContractError, InputError
 from capi_lab.tables import EVENTS
 from tests.contracts.examples import NOW
-from tests.depth import few
+from tests.depth import THOROUGH, few
 from tests.engines import logs
 from tests.engines.test_portable import moments
 from tests.reconcile.conversions import random_conversions
 
 pytestmark = pytest.mark.spark
 
-ROWS, ORDERS = 200_000, 80_000
+ROWS, ORDERS = (200_000, 80_000) if THOROUGH else (50_000, 20_000)
 RECONCILED = "tiktok"  # whose verdicts are compared together with everything that rests on them
 ROUTES = [
     (name, route.name) for name, entry in cl.PLATFORMS.items() for route in entry.spec.routes if name != RECONCILED
@@ -113,7 +113,7 @@ def test_the_waterfall_is_the_same(
 
 def test_candidates_are_the_same(pair: tuple[cl.Reconciled, cl.Reconciled]) -> None:
     """What may belong together, and what chance would give."""
-    narrow = {"keys": ("user_key", "external_id"), "shifts": [pd.Timedelta(days=1), pd.Timedelta(days=-1)]}
+    narrow = {"within": pd.Timedelta(hours=2), "keys": ("user_key", "external_id"), "shifts": [pd.Timedelta(days=1), pd.Timedelta(days=-1)]}
     here, there = (cl.link_candidates(rec, **narrow) for rec in pair)
     # The order breaks ties by ids; engines may sort texts alike but promise no order of equal rows.
     pd.testing.assert_frame_equal(there.table, here.table)
