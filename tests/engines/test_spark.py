@@ -113,7 +113,11 @@ def test_the_waterfall_is_the_same(
 
 def test_candidates_are_the_same(pair: tuple[cl.Reconciled, cl.Reconciled]) -> None:
     """What may belong together, and what chance would give."""
-    narrow = {"within": pd.Timedelta(hours=2), "keys": ("user_key", "external_id"), "shifts": [pd.Timedelta(days=1), pd.Timedelta(days=-1)]}
+    narrow = {
+        "within": pd.Timedelta(hours=2),
+        "keys": ("user_key", "external_id"),
+        "shifts": [pd.Timedelta(days=1), pd.Timedelta(days=-1)],
+    }
     here, there = (cl.link_candidates(rec, **narrow) for rec in pair)
     # The order breaks ties by ids; engines may sort texts alike but promise no order of equal rows.
     pd.testing.assert_frame_equal(there.table, here.table)
