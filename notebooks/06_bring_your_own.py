@@ -40,7 +40,7 @@ import pandas as pd
 
 import capi_lab as cl
 
-pd.set_option("display.width", 140, "display.max_columns", 12, "display.max_colwidth", 40)
+pd.set_option("display.width", 140, "display.max_columns", 12, "display.max_colwidth", 110)
 
 # %% [markdown]
 # ## What is this file?

@@ -28,8 +28,7 @@ _ALL = "all"  # what `match_rate` calls the row of every stratum
 _FRESH = pd.Timedelta("7D")  # an alarm that old at most is something to look at now
 _CALLED = {str(Channel.PIXEL): "pixel", str(Channel.CAPI): "server"}
 _FITTED = (
-    "platform", "stratum", "k", "n", "value", "low", "high", "prior_low", "prior_high", "from_data", "identifiable",
-    "denominator",
+    "platform", "stratum", "k", "n", "value", "low", "high", "prior_low", "prior_high", "from_data", "denominator",
 )  # fmt: skip
 _GAINS = (
     "change", "touched", "covered", "matched", "matched_low", "matched_high", "attributed", "value", "currency",
@@ -92,7 +91,8 @@ def days_section(
     return Section(
         "days",
         "Does it hold day by day",
-        f"Each day against the 28 before it; days of fewer than {min_cell} conversions are left out. Limits are "
+        f"Each day against the 28 before it; days of fewer than {min_cell} conversions are left out, "
+        f"and one with fewer than {min_cell} reported, or missed, is not drawn. Limits are "
         f"set so that false alarms a year, where nothing changes, are {alarms_per_year:g} in all.",
         {"Days that stray": alarms} if len(alarms) else None,
         pictures,
@@ -182,7 +182,8 @@ def what_if_section(table: pd.DataFrame, min_cell: int, findings: list[Finding])
     notes = (f"Left out: changes that touch fewer than {min_cell} conversions ({left_out}).",) if left_out else ()
     if "rests_on" in large:
         notes = (*(f"{row.change}: {row.rests_on}" for row in large.itertuples() if row.rests_on), *notes)
-    shown = large[[name for name in _GAINS if name in large]].rename(columns={"value": "worth"})
+    known = [name for name in _GAINS if name in large and large[name].notna().any()]
+    shown = large[known].rename(columns={"value": "worth"})
     return Section("what_if", "What would bring more", text, {"Changes": shown}, pictures, notes)
 
 
