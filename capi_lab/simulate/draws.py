@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LANE", "WORD", "Draws", "Entities", "below", "threshold"]
+__all__ = ["LANE", "WORD", "Draws", "Entities", "below", "threshold", "uniform"]
 
 LANE, WORD = 2**16, 2**32
 """Draws are whole numbers below these; a chance is a threshold among them."""
@@ -36,13 +36,12 @@ class Entities(NamedTuple):
 
     def at(self, rows: NDArray[np.intp]) -> Entities:
         """Return some of them."""
-        return Entities(self.low[rows], self.high if isinstance(self.high, int) else self.high[rows])
+        return Entities(self.low.take(rows), self.high if isinstance(self.high, int) else self.high.take(rows))
 
     @classmethod
     def span(cls, start: int, stop: int) -> Entities:
         """Return the numbers from ``start`` to ``stop``; both lie within the same 2**32."""
-        low = np.arange(start & 0xFFFFFFFF, (start & 0xFFFFFFFF) + stop - start, dtype=np.int64).astype(np.uint32)
-        return cls(low, start >> 32)
+        return cls(_count(stop - start) + np.uint32(start & 0xFFFFFFFF), start >> 32)
 
     @classmethod
     def named(cls, names: Any) -> Entities:
@@ -61,6 +60,14 @@ class Entities(NamedTuple):
 def threshold(p: Any, one: int = LANE) -> Any:
     """Return the number of draws that are a hit, of ``one``: exact for 0 and 1, and to 1 in 65,536 between."""
     return np.rint(np.asarray(p, dtype=np.float64) * one).astype(np.uint32)
+
+
+@cache
+def _count(n: int) -> NDArray[np.uint32]:
+    """Count from 0; blocks ask for the same lengths again and again."""
+    count = np.arange(n, dtype=np.uint32)
+    count.flags.writeable = False
+    return count
 
 
 @cache
@@ -121,15 +128,16 @@ class Draws:
         np.bitwise_and(word, np.uint32(LANE - 1), out=word)
         return word, upper
 
-    def uniform(self, mechanism: str, of: Entities) -> NDArray[np.float64]:
-        """Return a draw in (0, 1) for each entity."""
-        return np.asarray((self.words(mechanism, of) + 0.5) / WORD, dtype=np.float64)
-
     def hit(self, mechanism: str, of: Entities, p: float) -> NDArray[np.bool_]:
         """Say of each entity whether what has chance ``p`` happens to it."""
         if p <= 0 or p >= 1:
             return np.full(len(of.low), p >= 1)
         return np.less(self.words(mechanism, of), _cut(p, WORD - 1))
+
+
+def uniform(words: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Return words as numbers in (0, 1)."""
+    return np.asarray((words + 0.5) / WORD, dtype=np.float64)
 
 
 def below(lane: NDArray[np.uint32], p: float) -> NDArray[np.bool_]:

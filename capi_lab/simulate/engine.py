@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from capi_lab.simulate.draws import Entities, below
+from capi_lab.simulate.draws import Entities, below, uniform
 from capi_lab.simulate.plan import NEIGHBOURS, Trait
 from capi_lab.words import Storage
 
@@ -169,30 +169,30 @@ def traits_of(
     private, clears = draws.lanes("private, clears", people)
     level >>= np.uint32(8)
     at = cell.astype(np.intp)
+    words = cells.words.take(at)
     at <<= 8
-    at += level
-    words = cells.words[cell]
-    hard = hardened < cells.hardened[at]
-    alone = private < cells.private[at]
+    at += level.astype(np.intp)
+    hard = hardened < cells.hardened.take(at)
+    alone = private < cells.private.take(at)
     # Private windows of Safari and Firefox block known trackers; Chrome's block cookies only.
     built_in = hard | (alone & has(words, Trait.SAFARI | Trait.FIREFOX))
-    bits = (consent < cells.refuses[at]).view(np.uint8).copy()
+    bits = (consent < cells.refuses.take(at)).view(np.uint8).copy()
     for flag, trait in (
-        (blocker < cells.blocks[at], Trait.BLOCKER),
+        (blocker < cells.blocks.take(at), Trait.BLOCKER),
         (hard, Trait.HARDENED),
         (alone, Trait.PRIVATE),
         (below(clears, plan.world.clear_share), Trait.CLEARS),
         (built_in, Trait.BUILT_IN),
     ):
-        bits |= flag.view(np.uint8) << np.uint8(int(trait).bit_length() - 1)
-    words |= bits
+        bits |= flag.view(np.uint8) * np.uint8(trait)
+    words |= bits.astype(np.uint32)
     return words
 
 
 def journeys(plan: Plan, block: Block, people: Words) -> Journeys:
     """Draw what happens to the orders of a block, given their customers' traits."""
     world, draws, orders = plan.world, plan.draws, block.orders
-    traits = people[block.of_person]
+    traits = people.take(block.of_person)
     page, script = draws.lanes("page, script", orders)
     page_left, script_failed = below(page, world.page_left), below(script, world.script_failed)
     server_failed = draws.hit("server", orders, world.server_failed)
@@ -213,7 +213,7 @@ def journeys(plan: Plan, block: Block, people: Words) -> Journeys:
 def _click(plan: Plan, orders: Entities, traits: Words, rows: Rows) -> tuple[Click, Flags, Flags]:
     """Draw the landing and the return of the orders that have a click."""
     world, draws, name = plan.world, plan.draws, plan.platform
-    who, own = orders.at(rows), traits[rows]
+    who, own = orders.at(rows), traits.take(rows)
     safari, private = has(own, Trait.SAFARI), has(own, Trait.PRIVATE)
     lag = draws.words(f"lag {name}", who)
     redirect, capture = draws.lanes(f"redirect, capture {name}", who)
@@ -258,8 +258,12 @@ def _cleared(plan: Plan, who: Entities, lag: Words, maybe: Flags) -> Flags:
     """Say whose cookies were cleared between click and order: the sooner, the more often they do."""
     found = np.zeros(len(lag), dtype=bool)
     some = np.flatnonzero(maybe)
-    u = plan.draws.uniform(f"cleared {plan.platform}", who.at(some))
-    found[some] = -plan.world.clear_days * np.log(u) < plan.lag.days(lag[some])
+    draw, lag = plan.draws.words(f"cleared {plan.platform}", who.at(some)), lag.take(some)
+    most, least = (cuts.take((lag >> np.uint32(20)).astype(np.intp)) for cuts in plan.surely_cleared)
+    cleared = draw > most
+    unsure = np.flatnonzero((draw >= least) & ~cleared)
+    cleared[unsure] = -plan.world.clear_days * np.log(uniform(draw[unsure])) < plan.lag.days(lag[unsure])
+    found[some] = cleared
     return found
 
 
@@ -276,16 +280,16 @@ def match(plan: Plan, block: Block, drawn: Journeys) -> Match:
     bits = below(account, able.account).view(np.uint8).copy()
     email = below(email_given, world.email_given) & below(email_equal, able.em_eq)
     phone = below(phone_given, world.phone_given) & below(phone_equal, able.ph_eq)
-    for place, flag in enumerate((email, phone, below(shown, world.pixel_signed_in)), 1):
-        bits |= flag.view(np.uint8) << np.uint8(place)
-    own = bits[block.of_person]
+    for place, flag in ((_EMAIL, email), (_PHONE, phone), (_SHOWN, below(shown, world.pixel_signed_in))):
+        bits |= flag.view(np.uint8) * place
+    own = bits.take(block.of_person)
     who = orders.at(click.rows)
     corrupt, foreign = draws.lanes(f"corrupt, foreign {name}", who)
     invalid, optout = draws.lanes(f"invalid, opted out {name}", who)
     bad = below(corrupt, world.cid_corrupt) | below(foreign, world.cid_foreign)
     bad |= below(invalid, world.cid_invalid) | below(optout, world.cid_optout)
     # Ad clickers are on the platform when they click: their account is whether they were signed in.
-    theirs = own[click.rows] & ~_ACCOUNT
+    theirs = own.take(click.rows) & ~_ACCOUNT
     theirs |= draws.hit(f"signed in at click {name}", who, able.signed_in_at_click).view(np.uint8)
     own[click.rows] = theirs
     by_click = drawn.click_id.copy()

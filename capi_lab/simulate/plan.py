@@ -16,7 +16,7 @@ from scipy import special, stats
 from capi_lab.errors import InputError
 from capi_lab.platforms import platform as platform_named
 from capi_lab.simulate.browsers import browser_shares
-from capi_lab.simulate.draws import WORD, Draws, threshold
+from capi_lab.simulate.draws import WORD, Draws, threshold, uniform
 from capi_lab.words import Storage
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Lag:
 
     def days(self, draws: NDArray[np.uint32]) -> NDArray[np.float64]:
         """Return the lags of draws, in days: the longer, the greater the draw."""
-        return np.interp((draws + 0.5) / WORD, self._cdf, self._days)
+        return np.interp(uniform(draws), self._cdf, self._days)
 
 
 class Cells:
@@ -167,7 +167,7 @@ def _cells_in(country: str) -> tuple[list[Cell], NDArray[np.float64]]:
 
 
 class Picker:
-    """Turn draws into numbers of cells, by a table of 2**12 places and one comparison a cell boundary.
+    """Turn draws into numbers of cells, by a table of 2**12 places, and comparisons where a boundary of cells lies in one.
 
     Parameters
     ----------
@@ -179,15 +179,20 @@ class Picker:
         places = np.arange(4096, dtype=np.uint64) << np.uint64(20)
         self._first = np.searchsorted(self._cuts, places, side="right").astype(np.uint16)
         last = np.searchsorted(self._cuts, places + np.uint64((1 << 20) - 1), side="right")
+        self._parted = last > self._first
         self._steps = int((last - self._first).max())
         self._last = len(shares) - 1
 
     def pick(self, draws: NDArray[np.uint32]) -> NDArray[np.uint16]:
         """Return a cell for each draw."""
-        cell = self._first[draws >> np.uint32(20)]
+        place = (draws >> np.uint32(20)).astype(np.intp)
+        cell = self._first.take(place)
+        some = np.flatnonzero(self._parted.take(place))  # few places have a boundary inside
+        draw, found = draws.take(some), cell.take(some)
         for _ in range(self._steps):
-            cell += draws >= self._cuts[cell]
-        return np.asarray(np.minimum(cell, np.uint16(self._last)), dtype=np.uint16)
+            found += draw >= self._cuts[found]
+        cell[some] = np.minimum(found, np.uint16(self._last))
+        return np.asarray(cell)
 
 
 @dataclass(frozen=True)
@@ -274,6 +279,15 @@ class Plan:
     def cookie_life(self) -> timedelta:
         """How long the platform's click cookie lives where no browser shortens it."""
         return min(_BROWSER_CAP, next(one.life for one in self.spec.click_ids if one.is_click))
+
+    @cached_property
+    def surely_cleared(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Draws of the clearing that come before any order, and the least that may, by the lag's upper 12 bits."""
+        shortest = np.arange(4096, dtype=np.uint32) << np.uint32(20)
+        days = self.lag.days(shortest), self.lag.days(shortest + np.uint32((1 << 20) - 1))
+        most, least = (np.exp(-lag / max(self.world.clear_days, 1e-9)) * WORD for lag in days)
+        # Two draws of room for rounding: what lies between is told by the times themselves.
+        return tuple(np.clip(cut, 0, WORD - 1).astype(np.uint32) for cut in (most + 2, least - 2))
 
     @cached_property
     def slots(self) -> int:
