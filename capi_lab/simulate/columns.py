@@ -54,8 +54,8 @@ class Coded:
 
     def at(self, rows: NDArray[np.intp], missing: Flags | None = None) -> Coded:
         """Return the column of some rows; ``missing`` of them, besides."""
-        index = rows if self.index is None else self.index[rows]
-        lacking = None if self.missing is None else self.missing[rows]
+        index = rows if self.index is None else self.index.take(rows)
+        lacking = None if self.missing is None else self.missing.take(rows)
         if missing is not None:
             lacking = missing if lacking is None else lacking | missing
         return Coded(self.texts, index, lacking)
@@ -118,8 +118,8 @@ def hexes(words: Sequence[NDArray[np.uint32]], *, mixed: bool = False) -> Bytes:
 
 def names(choices: Sequence[str], which: NDArray[Any]) -> Bytes:
     """Return one of some names, all as long as each other, for each row."""
-    letters = np.frombuffer("".join(choices).encode(), dtype=np.uint8).reshape(len(choices), -1)
-    return np.asarray(letters[which], dtype=np.uint8)
+    words = np.array([one.encode() for one in choices])
+    return words.take(which).view(np.uint8).reshape(len(which), -1)
 
 
 def _valid(missing: Flags | None) -> Any:
@@ -128,13 +128,12 @@ def _valid(missing: Flags | None) -> Any:
 
 def text(n: int, pieces: Sequence[str | Bytes], missing: Flags | None = None) -> Coded:
     """Return a text column of pieces side by side: fixed texts, and arrays of bytes of shape (n, width)."""
-    parts = [np.frombuffer(p.encode(), dtype=np.uint8) if isinstance(p, str) else p for p in pieces]
-    width = sum(p.shape[-1] for p in parts)
-    out = np.empty((n, width), dtype=np.uint8)
-    at = 0
-    for part in parts:
-        out[:, at : at + part.shape[-1]] = part
-        at += part.shape[-1]
+    # As words of fixed length, which are copied in one go a row.
+    parts = [np.array(p.encode()) if isinstance(p, str) else p.view(f"S{p.shape[1]}")[:, 0] for p in pieces]
+    out = np.empty(n, dtype=[(f"{i}", part.dtype) for i, part in enumerate(parts)])
+    for i, part in enumerate(parts):
+        out[f"{i}"] = part
+    width = out.dtype.itemsize
     offsets = np.arange(0, n * width + 1, width, dtype=np.int64)
     buffers = [_valid(missing), pa.py_buffer(offsets), pa.py_buffer(out)]
     return Coded(pa.Array.from_buffers(TEXT, n, buffers))

@@ -167,7 +167,7 @@ def _cells_in(country: str) -> tuple[list[Cell], NDArray[np.float64]]:
 
 
 class Picker:
-    """Turn draws into numbers of cells, by a table of 2**12 places, and comparisons where a boundary of cells lies in one.
+    """Turn draws into numbers of cells, by 2**12 places, and comparisons where a boundary lies in one.
 
     Parameters
     ----------

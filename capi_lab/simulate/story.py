@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from capi_lab.simulate import people
-from capi_lab.simulate.columns import TEXT, Coded, choice, constant, digits, hexes, table_of, text, times
+from capi_lab.simulate.columns import TEXT, Coded, choice, constant, digits, hexes, names, table_of, text, times
 from capi_lab.simulate.draws import LANE, Entities, below
 from capi_lab.simulate.engine import Block, Journeys, has
 from capi_lab.simulate.plan import Cells, Plan, Trait
@@ -145,9 +145,9 @@ class Story:
             return Coded(pc.coalesce(kept, made().plain()) if fill and kept.null_count else kept)
 
         if given:
-            ids, happened = Coded(given["conversion_id"]), np.asarray(given["event_time"].cast(pa.int64()))
+            ids, happened = _Ids(given["conversion_id"]), np.asarray(given["event_time"].cast(pa.int64()))
         else:
-            ids, happened = text(n, [digits(_serial(orders) + _FIRST_ORDER, 12)[:, 2:]]), self._when(orders)
+            ids, happened = _Ids.made(digits(_serial(orders) + _FIRST_ORDER, 12)[:, 2:]), self._when(orders)
         email, phone = (below(lane, p)[who] for lane, p in zip(
             draws.lanes("email, phone", block.people), (world.email_given, world.phone_given), strict=True
         ))  # fmt: skip
@@ -167,12 +167,12 @@ class Story:
             currency = choice([people.currency_of(c.country) for c in rows], cell)
         refused = has(drawn.traits, Trait.NO_CONSENT)
         found = {
-            "conversion_id": ids,
+            "conversion_id": Coded(ids.texts),
             "event_name": own("event_name", lambda: constant("purchase", n)),
             "event_time": times(happened),
             "value": value,
             "currency": own("currency", lambda: currency),
-            "event_id": own("event_id", lambda: _prefixed("o-", ids), fill=True),
+            "event_id": own("event_id", lambda: ids.behind("o-"), fill=True),
             "user_key": user_key,
             "email": own("email", lambda: people.emails(draws, block.people, who, ~email, email_bad)),
             "phone": own("phone", lambda: people.phones(draws, block.people, who, ~phone, phone_bad)),
@@ -195,7 +195,15 @@ class Story:
             "origin": own("origin", lambda: constant(str(self.origin), n), fill=True),
         }
         keys = (email, phone, email_bad, phone_bad)
-        hidden = {"at": happened, "click_at": click_at, "kept_at": kept_at, "lag": lag, "known": known, "keys": keys}
+        hidden = {
+            "ids": ids,
+            "at": happened,
+            "click_at": click_at,
+            "kept_at": kept_at,
+            "lag": lag,
+            "known": known,
+            "keys": keys,
+        }
         return found | {f"_{name}": value for name, value in hidden.items()}
 
     def _customer(self, of: Entities) -> list[Any]:
@@ -247,7 +255,7 @@ class Story:
     def _events(self, block: Block, drawn: Journeys, ledger: Columns) -> Columns:
         """Write what each channel sent, with late, repeated and unlike ids."""
         world, draws, orders = self.plan.world, self.plan.draws, block.orders
-        n, ids, delays = len(block.of_person), ledger["conversion_id"], self._delays
+        n, ids, delays = len(block.of_person), ledger["_ids"], self._delays
         unlike, lacking = draws.lanes("id unlike, id lacking", orders)
         fast, slow = draws.lanes("pixel delay, server delay", orders)
         again, later = draws.lanes("reload, reload delay", orders)
@@ -271,23 +279,25 @@ class Story:
         happened = ledger["_at"][rows]
         received = happened + np.concatenate([wait[some] for wait, some in zip(waits, kinds, strict=True)])
         happened += np.where(kind == 1, reloaded[rows], 0)
-        # A pixel's own id stands behind the shared ones in the list of texts.
-        shared = ledger["event_id"].plain()
-        own_id = (below(unlike, world.id_mismatch)[rows] & ~server) * np.int64(n)
+        # A pixel's own ids stand behind the shared ones in the list of texts.
+        unlike_rows = np.flatnonzero(below(unlike, world.id_mismatch))
+        place = np.arange(n, dtype=np.int32)
+        place[unlike_rows] = n + np.arange(len(unlike_rows))
         event_id = Coded(
-            pa.concat_arrays([shared, _prefixed("p-", ids).plain()]),
-            rows + own_id,
+            pa.concat_arrays([ledger["event_id"].plain(), ids.behind("p-", unlike_rows).texts]),
+            np.where(server, rows, place[rows]),
             lacks[rows] & (on_pixel[rows] != server),
         )
         found: Columns = {
-            "row_id": self._row_ids(ids, rows, kind),
+            # What kind of report it is, and the conversion's id.
+            "row_id": ids.behind(("p-", "r-", "s-", "t-"), rows, kind),
             "channel": choice([str(Channel.PIXEL), str(Channel.CAPI)], server.view(np.int8)),
             "platform": constant(self.plan.platform, len(rows)),
             "event_name": self._names(ledger["event_name"]).at(rows),
             "event_id": event_id,
             "event_time": times(happened),
             "received_time": times(received),
-            "conversion_id": ids.at(rows),
+            "conversion_id": ledger["conversion_id"].at(rows),
             "value": _numbers_at(ledger["value"], rows),
             "click_time": times(ledger["_kept_at"][rows], ~drawn.click_id[rows]),
             "visitor_id": self._jars(block.people).at(block.of_person[rows], server),
@@ -302,11 +312,6 @@ class Story:
             if not rule.is_click:
                 found[rule.param] = ledger[rule.param].at(rows, unknown)
         return found
-
-    def _row_ids(self, ids: Coded, rows: Any, kind: Any) -> Coded:
-        """Return ids of reports: what kind of report it is, and the conversion's id."""
-        tags = pa.DictionaryArray.from_arrays(pa.array(kind), pa.array(["p-", "r-", "s-", "t-"], type=TEXT))
-        return Coded(pc.binary_join_element_wise(tags.dictionary_decode(), ids.at(rows).plain(), _NOTHING))
 
     def _jars(self, of: Entities) -> Coded:
         """Return the name of each customer's own cookie jar."""
@@ -364,5 +369,32 @@ def _numbers_at(column: Any, rows: Any) -> pa.Array:
     return column.take(pa.array(rows)) if column.null_count else pa.array(np.asarray(column)[rows])
 
 
-def _prefixed(prefix: str, ids: Coded) -> Coded:
-    return Coded(pc.binary_join_element_wise(pa.scalar(prefix, TEXT), ids.plain(), _NOTHING))
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """The orders' ids, whose letters stand in a block where we made them.
+
+    Parameters
+    ----------
+    texts : Array
+    letters : ndarray of uint8, or None
+        Shape (n, width).
+    """
+
+    texts: pa.Array
+    letters: NDArray[np.uint8] | None = None
+
+    @classmethod
+    def made(cls, letters: NDArray[np.uint8]) -> _Ids:
+        """Take ids that are all as long as each other."""
+        return cls(text(len(letters), [letters]).texts, letters)
+
+    def behind(self, prefix: str | tuple[str, ...], rows: Any = None, which: Any = None) -> Coded:
+        """Return ids, of some rows, behind a prefix; or behind one of several, all as long, for each row."""
+        m = len(self.texts) if rows is None else len(rows)
+        if self.letters is not None:
+            head = prefix if isinstance(prefix, str) else names(prefix, which)
+            return text(m, [head, self.letters if rows is None else self.letters.take(rows, axis=0)])
+        head = pa.array([prefix] if isinstance(prefix, str) else prefix, type=TEXT)
+        of = pa.array(np.zeros(m, dtype=np.int32) if which is None else which)
+        ids = self.texts if rows is None else self.texts.take(pa.array(rows))
+        return Coded(pc.binary_join_element_wise(head.take(of), ids, _NOTHING))
