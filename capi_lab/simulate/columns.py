@@ -119,7 +119,7 @@ def hexes(words: Sequence[NDArray[np.uint32]], *, mixed: bool = False) -> Bytes:
 def names(choices: Sequence[str], which: NDArray[Any]) -> Bytes:
     """Return one of some names, all as long as each other, for each row."""
     words = np.array([one.encode() for one in choices])
-    return words.take(which).view(np.uint8).reshape(len(which), -1)
+    return words.take(which).view(np.uint8).reshape(len(which), words.itemsize)
 
 
 def _valid(missing: Flags | None) -> Any:

@@ -26,6 +26,7 @@ from capi_lab.load.checkup import FileCheck
 from capi_lab.load.files import Part
 from capi_lab.load.marks import known_formats, recognise
 from capi_lab.tables import TABLES
+from tests.depth import THOROUGH
 from tests.load.corruption import damaged, zstd
 from tests.load.made_logs import cloudfront, combined, load_balancer, requests
 from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST
@@ -216,7 +217,7 @@ def test_damaged_files_give_our_own_error(sample: Sample, tmp_path: Path) -> Non
     """Any damage: our error, or a report whose books close; cut archives are errors. No path and no stack trace."""
     rng = Random(sample.name)
     path = tmp_path / sample.name
-    for _ in range(5):
+    for _ in range(5 if THOROUGH else 2):
         path.write_bytes(damaged(sample.content, rng))
         try:
             found = cl.check(path, tz="UTC", now=NOW)

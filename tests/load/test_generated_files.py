@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import capi_lab as cl
 from capi_lab.errors import CapiLabError
 from capi_lab.identity.clickids import is_missing
+from tests.depth import THOROUGH
 from tests.load.made_pixels import PIXEL_FORMATS, URL_LIST
 from tests.load.make_samples import FORMATS as FILES
 from tests.load.make_samples import PLACES, Format, expected, files, known_rows
@@ -96,7 +97,7 @@ def drawn_rows(draw: st.DrawFn) -> list[dict]:
     return rows
 
 
-@settings(max_examples=4, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4 if THOROUGH else 2, suppress_health_check=list(HealthCheck))
 @given(rows=drawn_rows())
 @pytest.mark.parametrize("one", FORMATS, ids=NAMES)
 def test_any_rows_come_back(one: Format, rows: list[dict], tmp_path_factory: pytest.TempPathFactory) -> None:
