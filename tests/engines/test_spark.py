@@ -114,7 +114,7 @@ def test_the_waterfall_is_the_same(
 def test_candidates_are_the_same(pair: tuple[cl.Reconciled, cl.Reconciled]) -> None:
     """What may belong together, and what chance would give."""
     narrow = {
-        "within": pd.Timedelta(hours=2),
+        "within": pd.Timedelta(hours=6),
         "keys": ("user_key", "external_id"),
         "shifts": [pd.Timedelta(days=1), pd.Timedelta(days=-1)],
     }
