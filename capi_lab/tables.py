@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from capi_lab.errors import ContractError, NaiveTimeError, UnknownNameError
-from capi_lab.words import Channel, Consent, IdSource, Origin
+from capi_lab.words import Channel, Consent, IdSource, Origin, ReceiptStatus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,7 +225,7 @@ RECEIPTS = Table(
     "receipts",
     (
         Column("conversion_id", required=True, meaning="the order's own id", is_id=True),
-        Column("status", required=True, allowed=("accepted", "rejected", "retry", "unknown", "skipped")),
+        Column("status", required=True, allowed=tuple(map(str, ReceiptStatus))),
         Column("code", meaning="the platform's own, or why the row was skipped"),
         Column("attempts", "number", meaning="times the row was sent"),
         Column("sent_at", "time", meaning="when it was sent last; missing where it was not"),

@@ -19,7 +19,7 @@ from capi_lab.platforms import platform as platform_named
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.reconcile.buckets import last_replies
 from capi_lab.tables import RECEIPTS
-from capi_lab.words import Channel, Interval, Stratum
+from capi_lab.words import Channel, Interval, ReceiptStatus, Stratum
 
 __all__ = [
     "ANY_CLICK_ID",
@@ -300,6 +300,8 @@ def upload_success_rate(
     if told := {"conversion_id", "status", "code", "sent_at"} & set(groups):
         raise InputError(f"cannot group by '{min(told)}': it is part of the answer that is counted")
     last = last_replies(table, apart=groups, keep=how.keys(table))
-    part = Part(last.reply == str(OutcomeStatus.ACCEPTED), last.reply != "skipped", "conversions uploaded")
+    part = Part(
+        last.reply == str(OutcomeStatus.ACCEPTED), last.reply != str(ReceiptStatus.SKIPPED), "conversions uploaded"
+    )
     found = rate_table(last, "rate", {"upload_success_rate": part}, groups, how, "reply_id")
     return found.drop(columns=["rows_k", "rows_n"])

@@ -9,6 +9,7 @@ import pandas as pd
 
 from capi_lab.errors import InputError
 from capi_lab.plots.style import INK, axes_of, require_columns, style
+from capi_lab.words import ReceiptStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +18,11 @@ __all__ = ["plot_send_outcome"]
 
 # From what is settled to what is open; a hatch each, so that no colour is needed
 _LOOKS = {
-    "accepted": ("#009E73", "", "accepted"),
-    "rejected": ("#D55E00", "xx", "rejected"),
-    "unknown": ("#CC79A7", "..", "in doubt"),
-    "retry": ("#E69F00", "//", "still to be sent"),
-    "skipped": ("#e4e6ea", "", "skipped"),
+    str(ReceiptStatus.ACCEPTED): ("#009E73", "", "accepted"),
+    str(ReceiptStatus.REJECTED): ("#D55E00", "xx", "rejected"),
+    str(ReceiptStatus.UNKNOWN): ("#CC79A7", "..", "in doubt"),
+    str(ReceiptStatus.RETRY): ("#E69F00", "//", "still to be sent"),
+    str(ReceiptStatus.SKIPPED): ("#e4e6ea", "", "skipped"),
 }
 _WIDE_ENOUGH = 0.06
 

@@ -16,7 +16,7 @@ from capi_lab.errors import ContractError, InputError
 from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.reconcile.reconciled import Reconciled
 from capi_lab.tables import RECEIPTS, Column, Table
-from capi_lab.words import Bucket, Channel, Fate, Setup, Step
+from capi_lab.words import Bucket, Channel, Fate, ReceiptStatus, Setup, Step
 
 __all__ = ["FATES", "STEP_OF", "bucketed", "last_replies", "marks_of", "receipts_of", "strangers"]
 
@@ -28,7 +28,7 @@ _MARKS = Table(
     ),
 )
 _FLAGS = ("eligible", "matched", "attributed")
-_SKIPPED = "skipped"
+_SKIPPED = str(ReceiptStatus.SKIPPED)
 _UNKNOWN = "unknown"
 
 # The step at which a bucket's conversions stop. Buckets that are not named here got through all steps.

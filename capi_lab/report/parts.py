@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from capi_lab import plots
+from capi_lab.engine import to_frame
 from capi_lab.errors import ContractError
 from capi_lab.measure import coverage, send_outcome, suppress_small, trend
 from capi_lab.model import MatchRates
 from capi_lab.report.page import Finding, Section
-from capi_lab.words import Channel, Stratum
+from capi_lab.words import Channel, ReceiptStatus, Stratum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
     from capi_lab.engine import TableLike
     from capi_lab.reconcile import Reconciled
 
-__all__ = ["days_section", "match_section", "picture", "send_section", "share", "what_if_section"]
+__all__ = [
+    "CALLED",
+    "channels_of",
+    "days_section",
+    "match_section",
+    "picture",
+    "send_section",
+    "share",
+    "what_if_section",
+]
 
 _ALL = "all"  # what `match_rate` calls the row of every stratum
 _FRESH = pd.Timedelta("7D")  # an alarm that old at most is something to look at now
-_CALLED = {str(Channel.PIXEL): "pixel", str(Channel.CAPI): "server"}
+CALLED = {str(Channel.PIXEL): "pixel", str(Channel.CAPI): "server"}
 _FITTED = (
     "platform", "stratum", "k", "n", "value", "low", "high", "prior_low", "prior_high", "from_data", "denominator",
 )  # fmt: skip
@@ -53,12 +63,18 @@ def picture(draw: Callable[..., Axes], *tables: Any) -> bytes:
     return data.getvalue()
 
 
+def channels_of(rec: Reconciled) -> list[str]:
+    """Name the channels of which the log can tell: one without a single event was not watched, or is not there."""
+    seen = set(to_frame(rec.event_table.select("channel").distinct())["channel"])
+    return [channel for channel in CALLED if channel in seen]
+
+
 def days_section(
     rec: Reconciled, alarms_per_year: float, level: float, min_cell: int, findings: list[Finding]
 ) -> Section | None:
     """Hold each day's coverage by a channel against the days before; None where there are too few."""
     daily = coverage(rec, by="day", level=level)
-    daily = daily[(daily["n"] >= min_cell) & daily["setup"].isin([str(one) for one in Channel])]
+    daily = daily[(daily["n"] >= min_cell) & daily["setup"].isin(channels_of(rec))]
     if daily.empty:
         return None
     judged = trend(daily, alarms_per_year=alarms_per_year)
@@ -70,7 +86,7 @@ def days_section(
         rows.loc[rows["value"].isna(), "alert"] = None
         strayed.append(rows[rows["alert"].notna()])
         if rows["value"].notna().any():
-            title = f"Coverage by {_CALLED[channel]}, day by day"
+            title = f"Coverage by {CALLED[channel]}, day by day"
             pictures[title] = picture(partial(plots.plot_trend, title=title), rows)
         falls = rows[rows["alert"] == "down"]
         if falls.empty:
@@ -79,7 +95,7 @@ def days_section(
         more = f"; {len(falls)} such days in all" if len(falls) > 1 else ""
         findings.append(
             Finding(
-                f"The {_CALLED[channel]} reported {one['value']:.1%} of {one['n']:,.0f} conversions on "
+                f"The {CALLED[channel]} reported {one['value']:.1%} of {one['n']:,.0f} conversions on "
                 f"{one['day']:%Y-%m-%d}, {one['baseline']:.1%} in the days before{more}.",
                 alert=last - one["day"] < _FRESH,
                 where="days",
@@ -193,11 +209,11 @@ def send_section(receipts: TableLike, min_cell: int, findings: list[Finding]) ->
     if table.empty:
         return None
     for status, text in (
-        ("rejected", "were rejected by the platform: mend them and send again"),
-        ("unknown", "are in doubt: the platform may have them or not"),
-        ("retry", "are still to be sent"),
+        (ReceiptStatus.REJECTED, "were rejected by the platform: mend them and send again"),
+        (ReceiptStatus.UNKNOWN, "are in doubt: the platform may have them or not"),
+        (ReceiptStatus.RETRY, "are still to be sent"),
     ):
-        number = int(table.loc[table["status"] == status, "k"].sum())
+        number = int(table.loc[table["status"] == str(status), "k"].sum())
         if number:
             said = f"{number:,}" if number >= min_cell else f"Fewer than {min_cell}"
             findings.append(Finding(f"{said} conversions of the send {text}.", alert=True, where="send"))

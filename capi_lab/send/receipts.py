@@ -14,6 +14,7 @@ from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.wire import Outcome
 from capi_lab.send.planned import Plan
 from capi_lab.send.words import PlanAction, PlanReason, SendState
+from capi_lab.words import ReceiptStatus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "Receipt"]
 
 _CELL = "text-align:left"
-_SKIPPED = "skipped"
+_SKIPPED = str(ReceiptStatus.SKIPPED)
 _WORD = {
     SendState.ACCEPTED: OutcomeStatus.ACCEPTED,
     SendState.REJECTED: OutcomeStatus.REJECTED,

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import special, stats
 
 from capi_lab.errors import InputError
+from capi_lab.identity.cookies import SCRIPT_COOKIE_LIMITS
 from capi_lab.platforms import platform as platform_named
 from capi_lab.simulate.browsers import browser_shares
 from capi_lab.simulate.draws import WORD, Draws, threshold, uniform
@@ -267,9 +268,10 @@ class Plan:
     @cached_property
     def safari_lives(self) -> tuple[Any, Any, Any]:
         """Draws outlived by a cookie on Safari: as first set, renewed, and renewed for a second week."""
-        week = timedelta(days=7) / self.world.use_days
+        after_ad, week = (limit.life for limit in SCRIPT_COOKIE_LIMITS)
+        week /= self.world.use_days
         first = {
-            Storage.JS_COOKIE: _DAY,  # the landing is decorated by a domain known to track
+            Storage.JS_COOKIE: after_ad,
             Storage.CLOAKED: week,
             Storage.FIRST_PARTY: self.cookie_life,
         }[self.world.storage]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from capi_lab.words.clicks import ClickFix, ClickStep
+from capi_lab.words.sending import ReceiptStatus
 
 __all__ = [
     "Bucket",
@@ -39,6 +40,7 @@ __all__ = [
     "Outcome",
     "OwnId",
     "PairCause",
+    "ReceiptStatus",
     "ServerFault",
     "Setup",
     "Step",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> A
     return Answer(status, {"Content-Type": "application/json", **(headers or {})}, text)
 
 
-class Door:
+class Door(ABC):
     """One route's server.
 
     Parameters
@@ -131,13 +132,13 @@ class Door:
 
     # -- what each platform says in its own words -------------------------------------------------------------
 
+    @abstractmethod
     def refused(self, complaints: Sequence[Complaint], batch: Batch) -> Answer:
         """Say that a request is refused as a whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def taken(self, complaints: Sequence[Complaint], batch: Batch) -> Answer:
         """Say that a request was taken, but for the rows that are complained of."""
-        raise NotImplementedError
 
     def parsed(self, call: Call) -> Any:
         """Read the body; ValueError if there is nothing to be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,8 +51,9 @@ class _Rewritten(Fault):
             log.put_ledger(self.column, chosen, self._written)
         return rows
 
+    @abstractmethod
     def _written(self, values: pd.Series) -> pd.Series:
-        raise NotImplementedError
+        """Return the values as the fault spells them."""
 
 
 @dataclass(frozen=True, slots=True)
