@@ -16,7 +16,16 @@ from capi_lab.measure import coverage, pair_causes, suppress_small, waterfall
 from capi_lab.platforms import platform
 from capi_lab.reconcile import Reconciled, clock_findings
 from capi_lab.report.page import Finding, Report, Section
-from capi_lab.report.parts import days_section, match_section, picture, send_section, share, what_if_section
+from capi_lab.report.parts import (
+    CALLED,
+    channels_of,
+    days_section,
+    match_section,
+    picture,
+    send_section,
+    share,
+    what_if_section,
+)
 from capi_lab.words import Outcome, Setup
 
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report"]
 
+_MOST, _MORE = str(Setup.BOTH), str(Setup.INCREMENTAL)
 _DOUBLE_IS_MUCH = 0.01  # of pairs; below it, a handful of late events explains it
 _DEFINITIONS = {
     "coverage": "conversions a setup reports ÷ conversions in the ledger. It says nothing about matching.",
@@ -143,27 +153,33 @@ def _origin(rec: Reconciled) -> tuple[str, ...]:
 
 
 def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, findings: list[Finding]) -> Section:
-    whole = suppress_small(coverage(rec, level=level), min_cell)
+    channels = channels_of(rec)
+    known = channels if len(channels) == 1 else [*CALLED, _MOST, _MORE]
+
+    def measured(name: str | None) -> pd.DataFrame:
+        table = suppress_small(coverage(rec, by=name, level=level), min_cell)
+        return table[table["setup"].isin(known)].reset_index(drop=True)
+
+    whole = measured(None)
     at = whole.set_index("setup")
     tables, pictures = {"All conversions": whole}, {}
     if whole["value"].notna().any():
         pictures["Coverage by setup"] = picture(plots.plot_coverage, whole)
-    pixel, both, more = (at.loc[str(setup)] for setup in (Setup.PIXEL, Setup.BOTH, Setup.INCREMENTAL))
-    if pd.notna(pixel["value"]):
-        findings.append(
-            Finding(
-                f"The pixel reports {share(pixel)} of {pixel['n']:,.0f} conversions; with the server {share(both)} "
-                f"are reported. The server adds {share(more)}.",
-                alert=False,
-                where="coverage",
-            )
-        )
+    first, most = at.loc[known[0]], at.loc[_MOST if _MOST in known else known[0]]
+    if pd.notna(first["value"]):
+        head = f"The {CALLED[known[0]]} reports {share(first)} of {first['n']:,.0f} conversions"
+        if _MOST in known:
+            rest = f"; with the server {share(most)} are reported. The server adds {share(at.loc[_MORE])}."
+        else:
+            silent = next(name for setup, name in CALLED.items() if setup != known[0])
+            rest = f". The log holds no event of the {silent}: what it reports is not known."
+        findings.append(Finding(head + rest, alert=False, where="coverage"))
     for name in by:
-        table = suppress_small(coverage(rec, by=name, level=level), min_cell)
+        table = measured(name)
         tables[f"By {name}"] = table
         if table["value"].notna().any():
             pictures[f"Coverage by {name}"] = picture(partial(plots.plot_coverage, title=f"Coverage by {name}"), table)
-        findings.extend(_worse(table, name, both))
+        findings.extend(_worse(table, name, most))
     text = "A conversion is seen if an event of the channel is linked to it, whether or not the platform counts it."
     hidden = sum(int(table["suppressed"].sum()) for table in tables.values())
     note = (f"{hidden} rows of groups under {min_cell} conversions are suppressed.",) if hidden else ()
@@ -172,7 +188,7 @@ def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, f
 
 def _worse(table: pd.DataFrame, name: str, whole: pd.Series) -> list[Finding]:
     """Name the group whose coverage is worst beyond what chance gives: its interval ends below the whole's."""
-    rows = table[(table["setup"] == str(Setup.BOTH)) & table["high"].notna()]
+    rows = table[(table["setup"] == whole.name) & table["high"].notna()]
     rows = rows[rows["high"] < whole["low"]].sort_values("value")
     if rows.empty:
         return []

@@ -82,6 +82,16 @@ def test_the_page_stands_alone(made: Report) -> None:
     assert "@media print" in made.html
 
 
+@pytest.mark.parametrize(("channel", "silent"), [("pixel", "server"), ("capi", "pixel")])
+def test_a_channel_the_log_lacks_is_not_called_blind(tiny, channel: str, silent: str) -> None:
+    """Nobody watched it: the page says that it does not know, and shows no zero in its place."""
+    conversions, events = tiny
+    rec = cl.reconcile(conversions, events[events["channel"] == channel], platform="meta")
+    page = cl.report(rec, now=NOW, min_cell=0)
+    assert f"no event of the {silent}: what it reports is not known" in page.findings[0].text
+    assert page.tables["coverage_1"]["setup"].tolist() == [channel]
+
+
 def test_small_groups_are_nowhere(made: Report) -> None:
     """Five orders of one country: the line is there, its numbers are not; and no person's data anywhere."""
     table = made.tables["coverage_2"]
