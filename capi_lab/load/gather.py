@@ -296,7 +296,7 @@ def _cut(file: Part, bar: Any) -> Iterator[Part]:
                 if len(rest) > _LONGEST_LINE:
                     raise LoadError(f"'{file.name}' has a line longer than 64 MB: is it a text file?")
                 continue
-            data, rest = rest + block[:end], block[end:]
+            data, rest = b"".join((rest, memoryview(block)[:end])), block[end:]
             yield replace(file, first=number, data=data)
             number += data.count(b"\n")
 

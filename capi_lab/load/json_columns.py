@@ -81,7 +81,8 @@ def json_columns(part: Part, shape: Shape) -> JsonColumns:
     try:
         table = arrow_json.read_json(
             pa.BufferReader(data),
-            read_options=arrow_json.ReadOptions(block_size=max(_BLOCK, 2 * longest)),
+            # Two parts are read at a time as it is; more threads only get in each other's way.
+            read_options=arrow_json.ReadOptions(block_size=max(_BLOCK, 2 * longest), use_threads=False),
             parse_options=arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         )
     except pa.ArrowException:
