@@ -13,10 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 import capi_lab as cl
+from capi_lab.simulate import draws, mixer
 from capi_lab.simulate.columns import frame_of
 from capi_lab.simulate.engine import BLOCK, blocks, journeys, match, traits_of
 from capi_lab.simulate.plan import Plan
@@ -90,17 +92,25 @@ def main() -> None:
     if args.one:
         to_parquet(int(args.one), args.threads)
         return
-    works = {"numpy_draws": numpy_draws, "bare": bare, "full": full, "frames": frames}
+    works = {
+        f"numpy's own, {MECHANISMS} draws": (numpy_draws, mixer.PASSES),
+        "bare engine": (bare, mixer.PASSES),
+        "full story, Arrow": (full, mixer.PASSES),
+        "full story, pandas": (frames, mixer.PASSES),
+    }
+    if fast := mixer.compiled():
+        works |= {"bare engine, compiled": (bare, fast), "full story, compiled": (full, fast)}
+    else:
+        print("numba is not installed (extra fast): passes of numpy only")
     shortest = dict.fromkeys(works, float("inf"))
     for _ in range(4):  # they take turns, so that a busy machine is busy for all
-        for name, work in works.items():
-            shortest[name] = min(shortest[name], best(work, max(1, args.turns // 4)))
-    reference = shortest["numpy_draws"]
-    print(f"numpy's own, {MECHANISMS} draws an order: {reference:.0f} ns an order")
-    for name, title in (("bare", "bare engine"), ("full", "full story, Arrow"), ("frames", "full story, pandas")):
-        ns = shortest[name]
+        for title, (work, mixing) in works.items():
+            with mock.patch.object(draws, "current", lambda mixing=mixing: mixing):
+                shortest[title] = min(shortest[title], best(work, max(1, args.turns // 4)))
+    reference = next(iter(shortest.values()))
+    for title, ns in shortest.items():
         print(
-            f"  {title:<20} {ns:7.0f} ns  {1e3 / ns:6.2f} M/s a core  {ns / reference:5.2f} x numpy's draws", flush=True
+            f"  {title:<25} {ns:7.0f} ns  {1e3 / ns:6.2f} M/s a core  {ns / reference:5.2f} x numpy's draws", flush=True
         )
     for orders in args.orders:  # a process each: memory is the run's own
         command = [sys.executable, __file__, "--one", str(orders), "--threads", str(args.threads)]

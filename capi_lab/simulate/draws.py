@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from capi_lab.simulate.mixer import PASSES, Mixer, current
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ __all__ = ["LANE", "WORD", "Draws", "Entities", "below", "threshold", "uniform"]
 
 LANE, WORD = 2**16, 2**32
 """Draws are whole numbers below these; a chance is a threshold among them."""
+_UPPER = 0x9E3779B1  # spreads the upper half of an entity's number over the key
 
 
 class Entities(NamedTuple):
@@ -85,8 +88,7 @@ class Draws:
 
     Notes
     -----
-    Three rounds of multiply and xor-shift on 32 bits (constants of the *triple32* mixer, C. Wellons), with half of a
-    64-bit key of seed and mechanism added before the first and the second. Two rounds show a bias in the lower lane.
+    `capi_lab.simulate.mixer` mixes the entity's number with a 64-bit key of seed and mechanism.
     `tests/simulate/test_draws.py` measures uniformity and dependence.
     """
 
@@ -98,41 +100,29 @@ class Draws:
         digest = hashlib.blake2b(f"{self.seed} {mechanism}".encode(), digest_size=8).digest()
         return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
+    def _asked(self, mechanism: str, of: Entities) -> tuple[Mixer, tuple[NDArray[np.uint32], np.uint32, Any]]:
+        """Return what mixes, and what is mixed: the lower halves, and the key, into which the upper ones go."""
+        first, second = self._keys(mechanism)
+        if isinstance(of.high, int):
+            return current(), (of.low, np.uint32(first), np.uint32((second + of.high * _UPPER) & 0xFFFFFFFF))
+        return PASSES, (of.low, np.uint32(first), of.high * np.uint32(_UPPER) + np.uint32(second))
+
     def words(self, mechanism: str, of: Entities) -> NDArray[np.uint32]:
         """Return 32 random bits for each entity."""
-        first, second = self._keys(mechanism)
-        x = of.low + np.uint32(first)
-        turned = np.right_shift(x, 17)
-        np.bitwise_xor(x, turned, out=x)
-        np.multiply(x, np.uint32(0xED5AD4BB), out=x)
-        np.right_shift(x, 11, out=turned)
-        np.bitwise_xor(x, turned, out=x)
-        if isinstance(of.high, int):
-            second = (second + of.high * 0x9E3779B1) & 0xFFFFFFFF
-        else:
-            np.multiply(of.high, np.uint32(0x9E3779B1), out=turned)
-            np.add(x, turned, out=x)
-        np.add(x, np.uint32(second), out=x)
-        np.multiply(x, np.uint32(0xAC4C1B51), out=x)
-        np.right_shift(x, 15, out=turned)
-        np.bitwise_xor(x, turned, out=x)
-        np.multiply(x, np.uint32(0x31848BAB), out=x)
-        np.right_shift(x, 14, out=turned)
-        np.bitwise_xor(x, turned, out=x)
-        return x
+        mixer, asked = self._asked(mechanism, of)
+        return mixer.words(*asked)
 
     def lanes(self, mechanisms: str, of: Entities) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return two draws in [0, `LANE`) for each entity: the halves of one word, for two mechanisms."""
-        word = self.words(mechanisms, of)
-        upper = np.right_shift(word, 16)
-        np.bitwise_and(word, np.uint32(LANE - 1), out=word)
-        return word, upper
+        mixer, asked = self._asked(mechanisms, of)
+        return mixer.halves(*asked)
 
     def hit(self, mechanism: str, of: Entities, p: float) -> NDArray[np.bool_]:
         """Say of each entity whether what has chance ``p`` happens to it."""
         if p <= 0 or p >= 1:
             return np.full(len(of.low), p >= 1)
-        return np.less(self.words(mechanism, of), _cut(p, WORD - 1))
+        mixer, asked = self._asked(mechanism, of)
+        return mixer.hits(*asked, _cut(p, WORD - 1))
 
 
 def uniform(words: NDArray[np.uint32]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from capi_lab.simulate.draws import Entities, below, uniform
+from capi_lab.simulate.mixer import ready
 from capi_lab.simulate.plan import NEIGHBOURS, Trait
 from capi_lab.words import Storage
 
@@ -136,6 +137,7 @@ class Match:
 
 def blocks(plan: Plan, n: int, start: int = 0) -> Iterator[Block]:
     """Yield the orders from ``start`` to ``n`` in blocks; a block's draws do not depend on where blocks are cut."""
+    ready(n - start)
     base = np.repeat(np.arange(BLOCK // NEIGHBOURS, dtype=np.uint32) * np.uint32(plan.slots), NEIGHBOURS)
     for at in range(start - start % BLOCK, n, BLOCK):
         orders = Entities.span(at, at + BLOCK)

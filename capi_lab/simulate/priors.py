@@ -12,6 +12,7 @@ import pandas as pd
 
 from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.simulate.headlines import HEADLINES
+from capi_lab.simulate.mixer import ready
 from capi_lab.simulate.parameters import BY_PLATFORM, PARAMETERS
 from capi_lab.simulate.shares import Wanted, shares
 
@@ -104,6 +105,8 @@ def many_shares(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return shares of many worlds and the variance of each, both of shape (worlds, wanted); both cores, a bar."""
     from tqdm import tqdm
+
+    ready(orders * len(worlds))
 
     def one(job: tuple[World, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         found = shares(job[0], wanted, platform=platform, n=orders, seed=job[1])

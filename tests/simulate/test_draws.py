@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from capi_lab.simulate import draws as drawing
+from capi_lab.simulate import mixer
 from capi_lab.simulate.draws import LANE, WORD, Draws, Entities, below, threshold
 
 N = 200_000
@@ -74,3 +78,38 @@ def test_names_give_numbers_wherever_they_stand() -> None:
     of, back = Entities.named(names), Entities.named(names[::-1])
     assert len({*zip(of.low.tolist(), np.asarray(of.high).tolist(), strict=True)}) == 5000
     np.testing.assert_array_equal(Draws(1).words("x", of), Draws(1).words("x", back)[::-1])
+
+
+def test_the_compiled_mixer_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words, lanes and hits are the same as machine code and as passes of numpy, whichever is in use."""
+    pytest.importorskip("numba", reason="extra fast: numba is not installed")
+    fast = mixer.compiled()
+    assert fast is not None
+    assert fast is not mixer.PASSES
+    assert mixer.current() is fast
+    of = everybody(2**33 + 5)
+    asked = {
+        "words": lambda draws: draws.words("a", of),
+        "lanes": lambda draws: np.stack(draws.lanes("b, c", of)),
+        "some": lambda draws: draws.words("a", of.at(np.array([7, 3, 199_000]))),
+        "one by one": lambda draws: draws.words("a", Entities(of.low, of.low)),
+        "rare": lambda draws: draws.hit("d", of, 1e-3),
+        "none": lambda draws: draws.words("a", Entities.span(9, 9)),
+    }
+    got = {name: ask(Draws(11)) for name, ask in asked.items()}
+    monkeypatch.setattr(drawing, "current", lambda: mixer.PASSES)
+    for name, ask in asked.items():
+        want = ask(Draws(11))
+        assert got[name].dtype == want.dtype
+        np.testing.assert_array_equal(got[name], want, err_msg=name)
+
+
+def test_without_numba_passes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numba cannot be imported, nothing is compiled, and nothing is missed."""
+    monkeypatch.setitem(sys.modules, "numba", None)
+    mixer.compiled.cache_clear()
+    try:
+        mixer.ready(10**12)
+        assert mixer.current() is mixer.PASSES
+    finally:
+        mixer.compiled.cache_clear()
