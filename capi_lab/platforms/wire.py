@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from capi_lab.platforms.route import OutcomeStatus, Route
 from capi_lab.platforms.sending import Correction
@@ -81,9 +81,8 @@ class Reply:
     json: Any = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one row.
+class Outcome(NamedTuple):
+    """What became of one row; a tuple, since there is one for every row that was sent.
 
     Parameters
     ----------

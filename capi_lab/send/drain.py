@@ -291,7 +291,7 @@ class _Drain:
         again = [] if fatal else self._parts(item, outcomes, delivery)
         going = {i for part in again for i in part}
         if self._sunk(outcomes) and not again and len(outcomes) > 1:
-            outcomes = [replace(one, status=OutcomeStatus.RETRY, message=_ALONG) for one in outcomes]
+            outcomes = [one._replace(status=OutcomeStatus.RETRY, message=_ALONG) for one in outcomes]
         self._take_down(item, delivery, outcomes, going, at)
         self._bar.update(len(outcomes) - len(going))
         if again:
@@ -303,8 +303,8 @@ class _Drain:
         self, item: _Item, delivery: Delivery, outcomes: Sequence[Outcome], going: set[int], at: int
     ) -> None:
         """Write down where the rows stand; mostly all alike."""
-        kinds = Counter((one.status, one.code, one.message, one.retry_after) for one in outcomes)
-        alike, first = len(kinds) == 1 and not going, outcomes[0]
+        first = outcomes[0]
+        alike = not going and all(one[1:] == first[1:] for one in outcomes)  # all but whose row it is
         # What goes again in other company was not judged yet.
         states = [
             SendState.PENDING if i in going else _STATE[one.status]
@@ -336,10 +336,10 @@ class _Drain:
         if all(one.status is OutcomeStatus.REJECTED for one in delivery.outcomes) and self._is_ours(first, delivery):
             # Refused at the door: no verdict on rows, which stay as they were.
             said = f"{first.code}: {first.message}"
-            return [replace(one, status=OutcomeStatus.RETRY, retry_after=None) for one in delivery.outcomes], said
+            return [one._replace(status=OutcomeStatus.RETRY, retry_after=None) for one in delivery.outcomes], said
         unknown = self._doubt("").message
         return [
-            replace(one, message=f"{one.message}; {unknown}") if one.status is OutcomeStatus.UNKNOWN else one
+            one._replace(message=f"{one.message}; {unknown}") if one.status is OutcomeStatus.UNKNOWN else one
             for one in delivery.outcomes
         ], ""
 
