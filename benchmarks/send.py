@@ -92,7 +92,7 @@ def outbox_alone(folder: Path, n: int) -> tuple[float, float]:
         wall, processor = time.perf_counter(), time.process_time()
         settled: list[Settlement] = []
         for number in box.enqueue(account, "capi", "conversion", parcels):
-            box.exchange(settled, number, 1)
+            box.exchange(settled, [number], 1)
             settled = [Settlement(number, SendState.ACCEPTED, 2, trace="A1", http=200)]
         box.exchange(settled)
         return (time.perf_counter() - wall) / n * 1e6, (time.process_time() - processor) / n * 1e6

@@ -171,6 +171,7 @@ class _Drain:
         self._ledger = Ledger(plan)
         self._safe = resends(self._route)
         self._again: deque[_Item] = deque()
+        self._claimed: deque[_Item] = deque()  # written down as leaving, and not yet with a thread
         self._settled: list[Settlement] = []
         self._failures = 0
         self._stopped = ""
@@ -183,26 +184,39 @@ class _Drain:
         with ThreadPoolExecutor(parallel, thread_name_prefix="capi-lab") as pool:
             try:
                 while True:
-                    while not self._stopped and len(under_way) < parallel and (item := self._next(fresh)):
-                        self._write(item.number)
+                    self._claim(fresh, parallel - len(under_way))
+                    while self._claimed:
+                        item = self._claimed[0]
                         resendable = self._safe and bool(self._plan.keyed[self._plan.places[item.places]].all())
                         under_way[pool.submit(self._post.deliver, item.letter, resendable=resendable)] = item
+                        self._claimed.popleft()
                     if not under_way:
                         break
                     self._collect(under_way)
             finally:
-                # Also when interrupted: what has left is waited for, and written down.
+                # Also when interrupted: what has left is waited for, and written down; what was claimed only, too.
                 self._post.stopping.set()
+                while self._claimed:
+                    self._judge(self._claimed.popleft(), Delivery(None, doubt=False, tries=0))
                 while under_way:
                     self._collect(under_way)
                 self._write()
         return self._ledger.receipt(self._stopped)
 
+    def _claim(self, fresh: Iterator[_Item], most: int) -> None:
+        """Take the next parcels and write down, in one commit, that they leave."""
+        taken: list[_Item] = []
+        while not self._stopped and len(taken) < most and (item := self._next(fresh)):
+            taken.append(item)
+        if taken:
+            self._write([item.number for item in taken])
+            self._claimed.extend(taken)
+
     def _next(self, fresh: Iterator[_Item]) -> _Item | None:
         return self._again.popleft() if self._again else next(fresh, None)
 
-    def _write(self, claimed: int | None = None) -> None:
-        """Commit what became of parcels, and which leaves next."""
+    def _write(self, claimed: Sequence[int] = ()) -> None:
+        """Commit what became of parcels, and which leave next."""
         self._box.exchange(self._settled, claimed, micros(self._now()))
         self._settled = []
 

@@ -187,21 +187,21 @@ class Outbox:
         )
         return int(number or 0)
 
-    def exchange(self, settled: Sequence[Settlement], claimed: int | None = None, at: int | None = None) -> None:
-        """Write down what became of parcels and which one leaves next, in one transaction.
+    def exchange(self, settled: Sequence[Settlement], claimed: Sequence[int] = (), at: int | None = None) -> None:
+        """Write down what became of parcels and which leave next, in one transaction.
 
         Parameters
         ----------
         settled : sequence of Settlement
-        claimed : int, optional
-            The parcel that leaves when this returns.
+        claimed : sequence of int
+            The parcels that leave when this returns.
         at : int, optional
             When.
 
         Raises
         ------
         OutboxError
-            The parcel to leave has left before.
+            A parcel to leave has left before.
         """
         with self._transaction():
             for one in settled:
@@ -210,14 +210,15 @@ class Outbox:
                     "tries = ? WHERE id = ?",
                     (one.state, one.at, one.code, one.trace, one.http, one.not_before, one.tries, one.parcel),
                 )
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO exception VALUES (?, ?, ?, ?, ?)",
-                    ((one.parcel, c.position, c.state, c.code, c.not_before) for c in one.changes),
-                )
-            if claimed is not None:
+                if one.changes:
+                    self._db.executemany(
+                        "INSERT OR REPLACE INTO exception VALUES (?, ?, ?, ?, ?)",
+                        ((one.parcel, c.position, c.state, c.code, c.not_before) for c in one.changes),
+                    )
+            for parcel in claimed:
                 left = self._db.execute(
                     "UPDATE parcel SET state = ?, sent_at = ?, tries = 1 WHERE id = ? AND sent_at IS NULL",
-                    (SendState.IN_FLIGHT, at, claimed),
+                    (SendState.IN_FLIGHT, at, parcel),
                 )
                 if left.rowcount != 1:
                     raise OutboxError("this parcel has left before: what is sent again is another one")

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -243,6 +244,32 @@ def test_an_interrupt_leaves_a_clean_outbox(box: Door, ledger: cl.Outbox) -> Non
     assert counts["accepted"] == len(box.kept)
     sent(planned(box, ledger, "microsoft", 6))
     assert ledger.counts() == {"accepted": 6}
+
+
+@pytest.mark.parametrize("submitted", [0, 1, 2])
+def test_what_was_claimed_and_not_begun_is_pending(
+    box: Door, ledger: cl.Outbox, monkeypatch: pytest.MonkeyPatch, submitted: int
+) -> None:
+    """Several requests are claimed in one commit; an interrupt before a thread has one leaves it for the next time."""
+    begun: list[object] = []
+
+    class Interrupted(drain.ThreadPoolExecutor):
+        def submit(self, *args: object, **more: object) -> Any:
+            if len(begun) == submitted:
+                raise KeyboardInterrupt
+            begun.append(args)
+            return super().submit(*args, **more)
+
+    plan = planned(box, ledger, "microsoft", 6, batch_rows=1)
+    monkeypatch.setattr(drain, "ThreadPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sent(plan)
+    assert len(box.kept) == submitted
+    assert set(ledger.counts()) <= {"accepted", "pending"}
+    monkeypatch.undo()
+    sent(planned(box, ledger, "microsoft", 6))
+    assert ledger.counts() == {"accepted": 6}
+    assert len(box.kept) == 6
 
 
 def test_rows_that_became_too_old_on_the_way_expire(box: Door, ledger: cl.Outbox) -> None:

@@ -51,10 +51,10 @@ def test_a_row_goes_from_pending_to_where_it_ends(ledger: Outbox) -> None:
     account = ledger.account("meta", "a", live=True)
     (number,) = ledger.enqueue(account, "capi", "conversion", [parcel(IDS[:4])])
     assert standing(ledger, account) == ["pending"] * 4 + [""] * 2
-    ledger.exchange([], number, AT)
+    ledger.exchange([], [number], AT)
     assert standing(ledger, account)[:4] == ["in_flight"] * 4
     with pytest.raises(OutboxError, match="left before"):
-        ledger.exchange([], number, AT)
+        ledger.exchange([], [number], AT)
     changes = (Change(1, SendState.REJECTED, "100"), Change(2, SendState.PENDING, "613", AT + 5))
     ledger.exchange([Settlement(number, SendState.ACCEPTED, AT, trace="t", http=200, tries=2, changes=changes)])
     assert standing(ledger, account)[:4] == ["accepted", "rejected", "pending", "accepted"]
@@ -72,9 +72,9 @@ def test_an_acceptance_stands_and_a_doubt_outlives_a_delay(ledger: Outbox) -> No
     """Accepted stays so; a resend that is told to wait leaves the doubt of the first time open."""
     account = ledger.account("tiktok", "a", live=True)
     first, second = ledger.enqueue(account, "r", "conversion", [parcel(IDS[:2]), parcel(IDS[:2])])
-    ledger.exchange([], first, AT)
+    ledger.exchange([], [first], AT)
     ledger.exchange(
-        [Settlement(first, SendState.UNKNOWN, AT, changes=(Change(0, SendState.ACCEPTED),))], second, AT + 9
+        [Settlement(first, SendState.UNKNOWN, AT, changes=(Change(0, SendState.ACCEPTED),))], [second], AT + 9
     )
     ledger.exchange([Settlement(second, SendState.PENDING, AT + 9, not_before=AT + 99)])
     found = ledger.history(account, "conversion", [digest(one) for one in IDS[:2]])
@@ -88,7 +88,7 @@ def test_plain_sql_reads_it(ledger: Outbox, tmp_path: Path) -> None:
     """Any SQLite client reads the two views; a conversion is found by the digest of its id."""
     account = ledger.account("meta", "dataset_id=1", live=True)
     (number,) = ledger.enqueue(account, "capi", "conversion", [parcel(IDS[:3], people=["ann", "bob", "ann"])])
-    ledger.exchange([], number, AT)
+    ledger.exchange([], [number], AT)
     ledger.exchange(
         [Settlement(number, SendState.ACCEPTED, AT, "", "t", 200, changes=(Change(2, SendState.REJECTED, "x"),))]
     )
@@ -113,7 +113,7 @@ def test_a_person_is_forgotten_down_to_the_bytes(ledger: Outbox, tmp_path: Path)
     """Their rows are gone from the file, the others stay, and they are known as erased."""
     account = ledger.account("meta", "a", live=True)
     (number,) = ledger.enqueue(account, "capi", "conversion", [parcel(IDS[:3], people=["ann", "bob", "ann"])])
-    ledger.exchange([], number, AT)
+    ledger.exchange([], [number], AT)
     ledger.exchange([Settlement(number, SendState.ACCEPTED, AT)])
     assert ledger.erase("ann", now=NOW) == 2
     assert standing(ledger, account)[:3] == ["", "accepted", ""]
@@ -134,7 +134,7 @@ def test_only_what_cannot_be_sent_twice_is_forgotten(ledger: Outbox) -> None:
         account, "r", "conversion", [parcel([one], deadline=end) for one, end in zip(IDS, ends, strict=False)]
     )
     for number, state in zip(numbers, (SendState.ACCEPTED, SendState.ACCEPTED, SendState.UNKNOWN), strict=False):
-        ledger.exchange([], number, AT - 10)
+        ledger.exchange([], [number], AT - 10)
         ledger.exchange([Settlement(number, state, AT)])
     later = NOW + timedelta(seconds=1)
     assert ledger.retain(timedelta(days=1), now=later) == 0
@@ -191,7 +191,7 @@ def test_a_living_sender_is_told_from_a_dead_one(ledger: Outbox, tmp_path: Path)
     (number,) = ledger.enqueue(account, "r", "conversion", [parcel(IDS[:1])])
     with Outbox(tmp_path / "outbox.sqlite") as other:
         with ledger.sending(account):
-            ledger.exchange([], number, AT)
+            ledger.exchange([], [number], AT)
             assert not other.recover(account)
             assert standing(other, account)[:1] == ["in_flight"]
             with pytest.raises(OutboxBusyError), other.sending(account):
@@ -229,7 +229,7 @@ class Life(RuleBasedStateMachine):
     def claim(self, data: st.DataObject) -> None:
         if self.fresh:
             number = self.fresh.pop(data.draw(st.integers(0, len(self.fresh) - 1)))
-            self.box.exchange([], number, AT)
+            self.box.exchange([], [number], AT)
             self.sends[number] = dict.fromkeys(self.sends[number], "in_flight")
             self.under_way.append(number)
 
