@@ -82,6 +82,7 @@ bench: $(VENDORS)/.installed  ## speed as ratios, each measured in one run, at f
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
 	$(BENCH) -m benchmarks.send
+	$(BENCH) -m benchmarks.million
 	$(BENCH) benchmarks/simulate.py --orders 1e6 1e7
 
 bench-small: $(VENDORS)/.installed  ## the same over a million events
@@ -92,6 +93,7 @@ bench-small: $(VENDORS)/.installed  ## the same over a million events
 	$(BENCH) benchmarks/wires.py
 	$(BENCH) -m benchmarks.load
 	$(BENCH) -m benchmarks.send
+	$(BENCH) -m benchmarks.million --rows 1e5
 	$(BENCH) benchmarks/simulate.py
 
 chaos: $(STAMP)  ## a sender killed at any moment, 1,001 times, while its platform misbehaves; nothing lost, nothing double

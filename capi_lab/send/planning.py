@@ -127,7 +127,7 @@ def plan(
     keys = [digest(one) for one in frame["conversion_id"]]
     past = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     ends = deadlines(frame, facts, chosen)
-    order = np.lexsort((frame["conversion_id"].to_numpy(dtype=object).astype("str"), ends.to_numpy(dtype="int64")))
+    order = _soonest_first(ends, frame["conversion_id"])
     found = _screened(frame, order, wire, chosen, clock)
     marked = _marks(frame)
     found.reason[:] = np.where((found.reason == "") & (marked != ""), marked, found.reason)
@@ -138,8 +138,9 @@ def plan(
     )  # fmt: skip
     changed = past.is_(SendState.ACCEPTED) & (found.version != 0) & (found.version != past.version)
     rows = plan_rows(frame, past, action, reason, ends, clock, changed).iloc[order].reset_index(drop=True)
-    going = frame.iloc[order[(rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)]]
-    refuse_untrue(going, facts, chosen, target)
+    going = order[(rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)]
+    shown = frame[[name for name in ("origin", "page_url", "referrer_url") if name in frame]]
+    refuse_untrue(shown.iloc[going], facts, chosen, target)
     return Plan(
         wire,
         chosen,
@@ -157,8 +158,18 @@ def plan(
         found.keyed,
         past,
         dict(sorted(found.warnings.items())),
-        None if fit is None else fit.predict(going),
+        None if fit is None else fit.predict(frame.iloc[going]),
     )
+
+
+def _soonest_first(ends: pd.Series, ids: pd.Series) -> NDArray[np.int64]:
+    """Return the order of the rows: by end, then by id."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = pa.table({"end": ends.to_numpy(dtype="int64"), "id": pa.array(ids.array, pa.large_string())})
+    order: NDArray[np.int64] = pc.sort_indices(table, [("end", "ascending"), ("id", "ascending")]).to_numpy()
+    return order.astype("int64")
 
 
 def look_back(box: Outbox, wire: Wire, account: str, kind: str, keys: list[bytes], *, live: bool) -> History:
@@ -303,10 +314,12 @@ def _decide(
         (fresh, hold, PlanReason.CLICK_TOO_FRESH),
         (past.state >= 0, send, PlanReason.TRY_AGAIN),
     ]
-    masks = [mask for mask, _, _ in cases]
-    action = np.select(masks, [np.full(len(doubt), str(one), dtype=object) for _, one, _ in cases], str(send))
-    words = [found.reason if why is None else np.full(len(doubt), str(why), dtype=object) for _, _, why in cases]
-    return action, np.select(masks, words, str(PlanReason.NEW))
+    action = np.full(len(doubt), str(send), dtype=object)
+    words = np.full(len(doubt), str(PlanReason.NEW), dtype=object)
+    for mask, what, why in reversed(cases):  # the first that applies is written last
+        action[mask] = str(what)
+        words[mask] = found.reason[mask] if why is None else str(why)
+    return action, words
 
 
 def _marks(frame: pd.DataFrame) -> NDArray[np.object_]:
@@ -337,16 +350,18 @@ def _twice(frame: pd.DataFrame, route: Route, chosen: Mapping[str, str]) -> NDAr
         column = chosen.get("transaction_id", name) if name == "conversion_id" else name
         values = frame[column] if column in frame else pd.Series(None, index=frame.index, dtype="str")
         key[name] = values.str.lower() if name in rule.blind_to_case else values
-    table = pd.DataFrame(key)
+    table = pd.DataFrame(key).reset_index(drop=True)
     whole = [name for name in rule.key if name not in rule.missing_matches]
     usable = table[whole].notna().all(axis=1)
     if rule.missing_matches:
         usable &= table[list(rule.missing_matches)].notna().any(axis=1)
-    first = table.assign(_at=frame["event_time"], _id=frame["conversion_id"])[usable].sort_values(["_at", "_id"])
-    again = first.duplicated(list(rule.key))
-    result = pd.Series(False, index=frame.index)
-    result[again.index[again]] = True
-    return np.asarray(result, dtype=bool)
+    alike = usable & table.duplicated(list(rule.key), keep=False)  # few, as a rule: only they are sorted
+    at = np.flatnonzero(alike)
+    some = table.iloc[at].assign(_at=frame["event_time"].iloc[at].array, _id=frame["conversion_id"].iloc[at].array)
+    some = some.sort_values(["_at", "_id"])
+    result = np.zeros(len(frame), dtype=bool)
+    result[some.index.to_numpy()[some.duplicated(list(rule.key)).to_numpy(dtype=bool)]] = True
+    return result
 
 
 def _too_fresh(frame: pd.DataFrame, wire: Wire, clock: pd.Timestamp) -> NDArray[np.bool_]:
