@@ -122,7 +122,7 @@ def main() -> None:
         print(f"plan, {n:,} Meta purchases with 15 identifiers: {n / (time.perf_counter() - start):12,.0f} events/s")
         letters: list[Letter] = []
         for at in range(0, n, 20_000):
-            part = plan.conversions.iloc[plan.places[at : at + 20_000]]
+            part = plan.held.rows(plan.places[at : at + 20_000])
             letters += drain.letters(drain.encoder(plan.wire, plan.settings, plan.kind)(part), plan.wire.route)
         bodies = [letter.body() for letter in letters]
         socket_alone = statistics.median(bare(port, bodies) for _ in range(args.runs))

@@ -8,7 +8,9 @@ lives elsewhere (`places`).
 from capi_lab.engine.inputs import TableLike, as_table, same_kind
 from capi_lab.engine.places import (
     backend_of,
+    batches,
     default_backend,
+    in_pandas,
     is_empty,
     joins_asof,
     limit_engine,
@@ -24,9 +26,11 @@ __all__ = [
     "TableLike",
     "as_table",
     "backend_of",
+    "batches",
     "default_backend",
     "epoch_microseconds",
     "from_epoch_microseconds",
+    "in_pandas",
     "is_empty",
     "joins_asof",
     "limit_engine",

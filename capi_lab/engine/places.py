@@ -251,11 +251,39 @@ def _spark_frame(backend: Any, table: ibis.Table) -> Any:
 
 def to_frame(table: ibis.Table) -> pd.DataFrame:
     """Run an expression and return pandas: text as ``str``, times as ``datetime64[us, UTC]``."""
-    frame = run(table).to_pandas()
+    return in_pandas(run(table))
+
+
+def in_pandas(table: pyarrow.Table) -> pd.DataFrame:
+    """Return an Arrow table as pandas: text as ``str``, times as ``datetime64[us, UTC]``."""
+    frame: pd.DataFrame = table.to_pandas()
     for name, dtype in frame.dtypes.items():
         if isinstance(dtype, pd.DatetimeTZDtype):
             frame[name] = frame[name].dt.tz_convert("UTC").dt.as_unit("us")
     return frame
+
+
+def batches(table: ibis.Table, rows: int) -> Iterator[pyarrow.RecordBatch]:
+    """Run an expression and yield Arrow batches of about so many rows, one at least; DuckDB's as they come.
+
+    Ask nothing else of the engine before the last one: its connection has one answer at a time.
+    """
+    import pyarrow as pa
+
+    backend, n = backend_of(table), 0
+    if backend.name == "duckdb":
+        # Not Ibis's own way: DuckDB 2 renamed what it calls.
+        backend._run_pre_execute_hooks(table)
+        with _step_by_step():
+            answer = backend.con.sql(backend.compile(table))
+        found = (getattr(answer, "to_arrow_reader", None) or answer.fetch_arrow_reader)(rows)
+    else:
+        found = run(table).to_batches(max_chunksize=rows)
+    for batch in found:
+        n += 1
+        yield batch
+    if not n:
+        yield pa.RecordBatch.from_pylist([], schema=table.schema().to_pyarrow())
 
 
 def materialise(table: ibis.Table) -> ibis.Table:

@@ -17,6 +17,7 @@ from capi_lab.platforms.checks import utc
 from capi_lab.platforms.rows import checked_settings
 from capi_lab.platforms.sending import Correction
 from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
+from capi_lab.send.held import Held
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import KEY, digest, micros
 from capi_lab.send.planned import Plan
@@ -92,7 +93,7 @@ def correct(
     _check_times(frame)
     target, account = target_of(host), account_name(facts, chosen)
     box = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
-    keys = [digest(one) for one in frame["conversion_id"]]
+    keys = b"".join(map(digest, frame["conversion_id"]))
     base = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     past = look_back(box, wire, account, str(wanted), keys, live=target.live)
     ends = frame["event_time"] + (
@@ -147,8 +148,8 @@ def correct(
         box,
         min(batch_rows or facts.limits.batch_rows, facts.limits.batch_rows),
         clock,
-        frame,
-        np.frombuffer(b"".join(keys), dtype="u1").reshape(-1, KEY),
+        Held(frame),
+        np.frombuffer(keys, dtype="u1").reshape(-1, KEY),
         rows,
         order,
         version[order],

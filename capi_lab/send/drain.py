@@ -240,7 +240,8 @@ class _Drain:
         plan, limit = self._plan, self._route.limits.batch_rows
         encode = encoder(plan.wire, plan.settings, plan.kind)
         deadline = plan.rows["deadline"].to_numpy(dtype="datetime64[us]").astype("int64")
-        people = plan.conversions["user_key"].to_numpy(dtype=object) if "user_key" in plan.conversions else None
+        known = plan.held.deciding
+        people = known["user_key"].to_numpy(dtype=object) if "user_key" in known else None
         for piece in pieces(len(plan.to_send), limit):
             places = plan.to_send[piece]
             late = deadline[places] < micros(self._now())
@@ -249,7 +250,7 @@ class _Drain:
                 places = places[~late]
             if not len(places):
                 continue
-            written = letters(encode(plan.conversions.iloc[plan.places[places]]), self._route, plan.batch_rows)
+            written = letters(encode(plan.held.rows(plan.places[places])), self._route, plan.batch_rows)
             versions = [one.versions for one in written]
             if b"".join(versions) != plan.versions[places].astype("<u8").tobytes():
                 raise ApprovalError("the conversions were changed since the plan was made: plan again")

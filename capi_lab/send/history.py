@@ -54,11 +54,11 @@ class History:
 
     @classmethod
     def of(
-        cls, parcels: Iterable[tuple[Any, ...]], exceptions: Sequence[tuple[Any, ...]], conversions: Sequence[bytes]
+        cls, parcels: Iterable[tuple[Any, ...]], exceptions: Sequence[tuple[Any, ...]], conversions: bytes
     ) -> History:
         """Read parcels and exceptions, oldest first, for these digests."""
-        n = len(conversions)
-        asked = _pairs(b"".join(conversions))
+        asked = _pairs(conversions)
+        n = len(asked)
         found = _frame(parcels, exceptions, asked)
         blank = np.full(n, _NEVER, dtype="int64")
         if found.empty:

@@ -146,15 +146,15 @@ class Outbox:
         except OutboxBusyError:
             return False
 
-    def history(self, account: int, kind: str, conversions: Sequence[bytes]) -> History:
+    def history(self, account: int, kind: str, conversions: bytes) -> History:
         """Return where conversions stand.
 
         Parameters
         ----------
         account : int
         kind : str
-        conversions : sequence of bytes
-            Their digests.
+        conversions : bytes
+            Their digests, one after the other.
         """
         parcels = self._db.execute(
             "SELECT id, state, code, tries, sent_at, not_before, trace, conversions, versions FROM parcel "

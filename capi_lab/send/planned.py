@@ -16,6 +16,7 @@ import pandas as pd
 from capi_lab.platforms.describe import duration
 from capi_lab.platforms.wire import Request, Wire
 from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
+from capi_lab.send.held import Held
 from capi_lab.send.history import History
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.target import Target
@@ -48,7 +49,8 @@ class Plan:
     batch_rows : int
         Most rows of a request.
     now : Timestamp
-    conversions : DataFrame
+    held : Held
+        The conversions.
     keys : array of uint8, (n, 16)
         The digest that stands for each of them in the outbox.
     rows : DataFrame
@@ -76,7 +78,7 @@ class Plan:
     outbox: Outbox = field(repr=False)
     batch_rows: int
     now: pd.Timestamp
-    conversions: pd.DataFrame = field(repr=False)
+    held: Held = field(repr=False)
     keys: NDArray[np.uint8] = field(repr=False)
     rows: pd.DataFrame = field(repr=False)
     places: NDArray[np.int64] = field(repr=False)
@@ -85,6 +87,11 @@ class Plan:
     past: History = field(repr=False)
     warnings: Mapping[str, int] = field(repr=False)
     predicted: Any = field(default=None, repr=False)
+
+    @property
+    def conversions(self) -> pd.DataFrame:
+        """All of them, in the order in which they were given; in memory, whatever they were planned from."""
+        return self.held.whole()
 
     @property
     def platform(self) -> str:
@@ -134,7 +141,7 @@ class Plan:
         encode = encoder(self.wire, self.settings, self.kind)
         places = self.places[self.to_send]
         for piece in pieces(len(places), self.wire.route.limits.batch_rows):
-            requests = encode(self.conversions.iloc[places[piece]])
+            requests = encode(self.held.rows(places[piece]))
             for letter in letters(requests, self.wire.route, self.batch_rows):
                 request = letter.request
                 yield replace(request, url=self.target.url(request.url), json=json.loads(letter.body()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from capi_lab.engine import TableLike, as_table, to_frame
+from capi_lab.engine import TableLike, as_table, batches, in_pandas, to_frame
 from capi_lab.errors import InputError
 from capi_lab.platforms import needs
 from capi_lab.platforms import platform as platform_named
@@ -23,6 +23,7 @@ from capi_lab.platforms.rules import Assumption
 from capi_lab.platforms.screen import asker
 from capi_lab.platforms.wire import Level, Wire
 from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
+from capi_lab.send.held import BATCH, Held, Packed
 from capi_lab.send.history import History
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import KEY, digest, micros
@@ -41,6 +42,11 @@ __all__ = ["Predicts", "deadlines", "look_back", "plan", "plan_rows", "resends",
 
 _RANK = {reason: rank for rank, reason in enumerate(Ineligible)}
 _NEVER = np.iinfo(np.int64).min
+_DECIDING = (
+    "conversion_id", "event_time", "event_name", "value", "currency", "user_key", "action_source", "click_time",
+    "eligible", "ineligible_reason",
+)  # fmt: skip
+_TRUE = ("origin", "page_url", "referrer_url")  # where rows that must not go to a platform show
 
 
 class Predicts(Protocol):
@@ -117,18 +123,19 @@ def plan(
     if batch_rows is not None and batch_rows < 1:
         raise InputError("batch_rows= must be at least 1")
     chosen = checked_settings(facts, settings)
-    frame = conversions if isinstance(conversions, pd.DataFrame) else to_frame(as_table(conversions, CONVERSIONS))
-    frame = checked(CONVERSIONS, frame)
     target, account = target_of(host), account_name(facts, chosen)
+    held = _held(conversions, wire, chosen, live=target.live)
+    frame = held.deciding
     seen = _seen_by_pixel(frame, rec, platform, only)
     if target.live and outbox is None:
         raise InputError("outbox= is missing: without one a second run would send everything again")
     box = outbox if isinstance(outbox, Outbox) else Outbox(":memory:" if outbox is None else outbox)
-    keys = [digest(one) for one in frame["conversion_id"]]
+    keys = b"".join(map(digest, frame["conversion_id"]))
     past = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     ends = deadlines(frame, facts, chosen)
     order = _soonest_first(ends, frame["conversion_id"])
-    found = _screened(frame, order, wire, chosen, clock)
+    held.in_order(order)
+    found = _screened(held, order, wire, chosen, clock)
     marked = _marks(frame)
     found.reason[:] = np.where((found.reason == "") & (marked != ""), marked, found.reason)
     action, reason = _decide(
@@ -139,8 +146,8 @@ def plan(
     changed = past.is_(SendState.ACCEPTED) & (found.version != 0) & (found.version != past.version)
     rows = plan_rows(frame, past, action, reason, ends, clock, changed).iloc[order].reset_index(drop=True)
     going = order[(rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)]
-    shown = frame[[name for name in ("origin", "page_url", "referrer_url") if name in frame]]
-    refuse_untrue(shown.iloc[going], facts, chosen, target)
+    if target.live:
+        refuse_untrue(frame[[name for name in _TRUE if name in frame]].iloc[going], facts, chosen, target)
     return Plan(
         wire,
         chosen,
@@ -150,16 +157,27 @@ def plan(
         box,
         min(batch_rows or facts.limits.batch_rows, facts.limits.batch_rows),
         clock,
-        frame,
-        np.frombuffer(b"".join(keys), dtype="u1").reshape(-1, KEY),
+        held,
+        np.frombuffer(keys, dtype="u1").reshape(-1, KEY),
         rows,
         order,
         found.version[order],
         found.keyed,
         past,
         dict(sorted(found.warnings.items())),
-        None if fit is None else fit.predict(frame.iloc[going]),
+        None if fit is None else fit.predict(held.rows(going)),
     )
+
+
+def _held(conversions: TableLike, wire: Wire, chosen: Mapping[str, str], *, live: bool) -> Held:
+    """Hold conversions: a frame as it is; of a table only what decides, and the rest packed."""
+    if isinstance(conversions, pd.DataFrame):
+        return Held(checked(CONVERSIONS, conversions))
+    table = as_table(conversions, CONVERSIONS)
+    names = {*_DECIDING, *(_TRUE if live else ()), *wire.route.dedup.key, chosen.get("transaction_id", "conversion_id")}
+    names |= {one.param for one in wire.spec.click_ids}
+    deciding = [name for name in table.columns if name in names]
+    return Packed(batches(table, BATCH), lambda arrow: checked(CONVERSIONS, in_pandas(arrow)), deciding)
 
 
 def _soonest_first(ends: pd.Series, ids: pd.Series) -> NDArray[np.int64]:
@@ -172,7 +190,7 @@ def _soonest_first(ends: pd.Series, ids: pd.Series) -> NDArray[np.int64]:
     return order.astype("int64")
 
 
-def look_back(box: Outbox, wire: Wire, account: str, kind: str, keys: list[bytes], *, live: bool) -> History:
+def look_back(box: Outbox, wire: Wire, account: str, kind: str, keys: bytes, *, live: bool) -> History:
     """Return where conversions stand, after turning what a dead process left into doubts."""
     number = box.account(wire.spec.name, account, live=live)
     box.recover(number)
@@ -242,16 +260,17 @@ class _Found:
 
 
 def _screened(
-    frame: pd.DataFrame, order: NDArray[np.int64], wire: Wire, chosen: Mapping[str, str], clock: pd.Timestamp
+    held: Held, order: NDArray[np.int64], wire: Wire, chosen: Mapping[str, str], clock: pd.Timestamp
 ) -> _Found:
     """Ask the route's needs of every row, and write out those that keep them."""
-    n = len(frame)
+    n = len(order)
     found = _Found(np.full(n, "", dtype=object), np.zeros(n, dtype="uint64"), np.zeros(n, dtype=bool), Counter())
     reason_of = {need.rule: need.reason for need in wire.route.needs}
     encode = encoder(wire, chosen, CONVERSION)
     for piece in pieces(n, wire.route.limits.batch_rows):
         places = order[piece]
-        data = Rows.of(frame.iloc[places], wire.spec)
+        some = held.rows(places)
+        data = Rows.of(some, wire.spec)
         at = {one: i for i, one in enumerate(data.ids)}
         worst: dict[int, Ineligible] = {}
         said: dict[str, set[int]] = {}
@@ -267,7 +286,7 @@ def _screened(
         for i, reason in worst.items():
             found.reason[places[i]] = str(reason)
         good = np.array([i for i in range(len(places)) if i not in worst], dtype="int64")
-        whole = data if len(good) == len(places) else frame.iloc[places[good]]
+        whole = data if len(good) == len(places) else some.iloc[good]
         packed = b"".join(letter.versions for letter in letters(encode(whole), wire.route)) if len(good) else b""
         found.version[places[good]] = np.frombuffer(packed, dtype="<u8")
         for what, which in said.items():

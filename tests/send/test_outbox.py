@@ -42,7 +42,7 @@ def ledger(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def standing(ledger: Outbox, account: int, ids: list[str] = IDS) -> list[str]:
-    found = ledger.history(account, "conversion", [digest(one) for one in ids])
+    found = ledger.history(account, "conversion", b"".join(map(digest, ids)))
     return ["" if number < 0 else str(list(SendState)[number]) for number in found.state]
 
 
@@ -58,12 +58,12 @@ def test_a_row_goes_from_pending_to_where_it_ends(ledger: Outbox) -> None:
     changes = (Change(1, SendState.REJECTED, "100"), Change(2, SendState.PENDING, "613", AT + 5))
     ledger.exchange([Settlement(number, SendState.ACCEPTED, AT, trace="t", http=200, tries=2, changes=changes)])
     assert standing(ledger, account)[:4] == ["accepted", "rejected", "pending", "accepted"]
-    found = ledger.history(account, "conversion", [digest(one) for one in IDS])
+    found = ledger.history(account, "conversion", b"".join(map(digest, IDS)))
     assert found.code[:4] == ["", "100", "613", ""]
     assert found.trace[:4] == ["t"] * 4
     assert found.not_before[2] == AT + 5
     assert found.attempts.tolist() == [2, 2, 2, 2, 0, 0]
-    assert ledger.history(account, "retract", [digest(IDS[0])]).state.tolist() == [-1]
+    assert ledger.history(account, "retract", digest(IDS[0])).state.tolist() == [-1]
     other = ledger.account("meta", "a", live=False)
     assert standing(ledger, other) == [""] * 6
 
@@ -77,7 +77,7 @@ def test_an_acceptance_stands_and_a_doubt_outlives_a_delay(ledger: Outbox) -> No
         [Settlement(first, SendState.UNKNOWN, AT, changes=(Change(0, SendState.ACCEPTED),))], [second], AT + 9
     )
     ledger.exchange([Settlement(second, SendState.PENDING, AT + 9, not_before=AT + 99)])
-    found = ledger.history(account, "conversion", [digest(one) for one in IDS[:2]])
+    found = ledger.history(account, "conversion", b"".join(map(digest, IDS[:2])))
     assert standing(ledger, account, IDS[:2]) == ["accepted", "unknown"]
     assert found.doubt_since.tolist() == [np.iinfo("int64").min, AT]
     assert ledger.resolve("tiktok", [IDS[1]], arrived=False) == 1
