@@ -23,7 +23,7 @@ __all__ = ["CONVERSION", "Encode", "Letter", "encoder", "letters", "pieces"]
 
 CONVERSION = "conversion"
 """What an entry of the outbox is about, where it is no correction."""
-PIECE = 20_000
+PIECE = 10_000
 """Rows prepared at once: enough that preparing costs little, few enough that memory does not grow with the table."""
 
 Encode = Callable[["pd.DataFrame | Rows"], list[Request]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -119,7 +120,7 @@ class Ledger:
         self._not_before = np.full(n, np.datetime64("NaT"), dtype="datetime64[us]")
         self._trace = np.zeros(n, dtype="int32")
         self._traces: list[str] = [""]
-        self._words: dict[tuple[str, str], int] = {("", ""): 0}
+        self._said_words: dict[tuple[str, str], int] = {("", ""): 0}
         self.requests = 0
         self.totals: Counter[SendState] = Counter()
 
@@ -134,46 +135,65 @@ class Ledger:
     def stands(self, place: int | NDArray[np.int64], state: SendState, one: Outcome, not_before: int | None) -> None:
         """Rows stand so now."""
         self._status[place] = list(SendState).index(state) + 1
-        self._said[place] = self._words.setdefault((one.code, one.message), len(self._words))
+        self._said[place] = self._said_words.setdefault((one.code, one.message), len(self._said_words))
         self._not_before[place] = np.datetime64("NaT") if not_before is None else np.datetime64(not_before, "us")
 
     def receipt(self, stopped: str) -> Receipt:
         """Write the receipt."""
-        plan, past = self._plan, self._plan.past
+        plan, past, places = self._plan, self._plan.past, self._plan.places
         send = (plan.rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)
-        reasons = plan.rows["reason"].astype("str").to_numpy(dtype=object)
-        words = list(self._words)
-        status = np.array([OutcomeStatus.RETRY, *(_WORD[state] for state in SendState)], dtype=object)[self._status]
-        codes = np.array([code for code, _ in words], dtype=object)[self._said]
-        remedies = np.array([text for _, text in words], dtype=object)[self._said]
-        untried = send & (self._status == 0)
-        codes[untried], remedies[untried] = "not_tried", "plan and send again"
-        standing = {str(reason): str(word) for reason, word in _STANDING.items()}
-        rest = ~send
-        status[rest] = [standing.get(one, _SKIPPED) for one in reasons[rest]]
-        codes[rest] = reasons[rest]
-        advice = {str(reason): text for reason, text in _REMEDY.items()}
-        remedies[rest] = [advice.get(one, "") for one in reasons[rest]]
-        traces = np.array(self._traces, dtype=object)[self._trace]
-        places = plan.places
-        before = np.array([past.trace[i] for i in places], dtype=object)
+        now = send & ~np.isnat(self._sent_at)
         earlier = past.sent_at[places].astype("datetime64[us]")
         earlier[past.state[places] < 0] = np.datetime64("NaT")
         waits = past.not_before[places].astype("datetime64[us]")
-        now = send & ~np.isnat(self._sent_at)
+        status, codes, remedies = self._words_of(send)
         frame = pd.DataFrame(
             {
                 "conversion_id": plan.rows["conversion_id"],
-                "status": pd.Series(status, dtype="str"),
-                "code": pd.Series(codes, dtype="str"),
-                "remedy": pd.Series(remedies, dtype="str"),
+                "status": status,
+                "code": codes,
+                "remedy": remedies,
                 "attempts": (past.attempts[places] + self._attempts).astype("float64"),
                 "sent_at": pd.Series(np.where(now, self._sent_at, earlier)).dt.tz_localize("UTC"),
-                "request_id": pd.Series(np.where(now, traces, before), dtype="str").replace("", None).astype("str"),
-                "platform": plan.platform,
-                "kind": plan.kind,
+                "request_id": self._traces_of(now),
+                "platform": _spelled([plan.platform], np.zeros(len(send), dtype="int32")),
+                "kind": _spelled([plan.kind], np.zeros(len(send), dtype="int32")),
                 "sent_now": now,
-                "not_before": pd.Series(np.where(rest, waits, self._not_before)).dt.tz_localize("UTC"),
+                "not_before": pd.Series(np.where(send, self._not_before, waits)).dt.tz_localize("UTC"),
             }
         )
         return Receipt(frame, stopped, self.requests)
+
+    def _words_of(self, send: NDArray[np.bool_]) -> list[pd.Series]:
+        """Say status, code and remedy of every row."""
+        said = list(self._said_words)
+        states = [OutcomeStatus.RETRY, *(_WORD[state] for state in SendState)]
+        # Rows that were to leave: what was said of them; the others: why not.
+        told = [(str(state), *words) for state in states for words in said]
+        told.append((str(OutcomeStatus.RETRY), "not_tried", "plan and send again"))
+        reasons = self._plan.rows["reason"].cat
+        standing = {str(reason): str(word) for reason, word in _STANDING.items()}
+        advice = {str(reason): text for reason, text in _REMEDY.items()}
+        kind = np.where(self._status > 0, self._status.astype("int32") * len(said) + self._said, len(told) - 1)
+        kind = np.where(send, kind, len(told) + reasons.codes.to_numpy()).astype("int32")
+        told += [(standing.get(why, _SKIPPED), why, advice.get(why, "")) for why in map(str, reasons.categories)]
+        return [_spelled(words, kind) for words in zip(*told, strict=True)]
+
+    def _traces_of(self, now: NDArray[np.bool_]) -> pd.Series:
+        """Name the last request of every row; missing where there was none."""
+        places, past = self._plan.places, self._plan.past.trace
+        traces, at = [one or None for one in self._traces], np.where(now, self._trace, 0).astype("int32")
+        if any(past):
+            number = {"": 0}
+            for row in np.flatnonzero(~now):
+                at[row] = number.setdefault(past[places[row]], len(traces) + len(number) - 1)
+            traces += list(number)[1:]
+        return _spelled(traces, at)
+
+
+def _spelled(words: Sequence[str | None], at: NDArray[np.int32]) -> pd.Series:
+    """Return the words at these places as a text column, without a Python object a row."""
+    import pyarrow as pa
+
+    column = pa.DictionaryArray.from_arrays(pa.array(at), pa.array(words, pa.large_string())).cast(pa.large_string())
+    return pd.Series(pd.array(column, dtype="str"))
