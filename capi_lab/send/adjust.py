@@ -19,7 +19,7 @@ from capi_lab.platforms.sending import Correction
 from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
 from capi_lab.send.held import Held
 from capi_lab.send.outbox import Outbox
-from capi_lab.send.parcels import KEY, digest, micros
+from capi_lab.send.parcels import KEY, digests, micros
 from capi_lab.send.planned import Plan
 from capi_lab.send.planning import look_back, plan_rows, resends, was_erased
 from capi_lab.send.target import account_name, refuse_untrue, target_of
@@ -93,7 +93,7 @@ def correct(
     _check_times(frame)
     target, account = target_of(host), account_name(facts, chosen)
     box = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
-    keys = b"".join(map(digest, frame["conversion_id"]))
+    keys = digests(frame["conversion_id"])
     base = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     past = look_back(box, wire, account, str(wanted), keys, live=target.live)
     ends = frame["event_time"] + (

@@ -116,11 +116,11 @@ def _frame(
     parcels: Iterable[tuple[Any, ...]], exceptions: Sequence[tuple[Any, ...]], asked: NDArray[np.uint64]
 ) -> pd.DataFrame:
     """List every sending of the conversions asked for."""
-    rows = pd.DataFrame({"high": asked[:, 0], "low": asked[:, 1], "row": np.arange(len(asked))})
     pieces = []
-    sorted_low = np.sort(asked[:, 1])
+    sorted_low: NDArray[np.uint64] | None = None
     for number, state, code, tries, sent_at, not_before, trace, keys, versions in parcels:
         pairs = _pairs(keys)
+        sorted_low = np.sort(asked[:, 1]) if sorted_low is None else sorted_low
         if len(sorted_low):
             at = np.minimum(np.searchsorted(sorted_low, pairs[:, 1]), len(sorted_low) - 1)
             places = np.flatnonzero(sorted_low[at] == pairs[:, 1])
@@ -147,6 +147,7 @@ def _frame(
         )
     if not pieces:
         return pd.DataFrame()
+    rows = pd.DataFrame({"high": asked[:, 0], "low": asked[:, 1], "row": np.arange(len(asked))})
     found = pd.concat(pieces, ignore_index=True).merge(rows, on=["high", "low"])
     if exceptions and len(found):
         other = pd.DataFrame(exceptions, columns=["parcel", "position", "x_state", "x_code", "x_not_before"])

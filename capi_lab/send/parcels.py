@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from capi_lab.platforms.checks import utc
 from capi_lab.send.words import SendState
 
-__all__ = ["KEY", "NOBODY", "VERSION", "Change", "Parcel", "Settlement", "digest", "micros"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KEY", "NOBODY", "VERSION", "Change", "Parcel", "Settlement", "digest", "digests", "micros"]
 
 KEY, VERSION = 16, 8
 """Bytes of a digest that stands for an id, and of one that stands for a content."""
@@ -21,6 +25,12 @@ NOBODY = bytes(KEY)
 def digest(text: str) -> bytes:
     """Return the key that stands for an id in the outbox: the first 16 bytes of its SHA-256."""
     return hashlib.sha256(text.encode()).digest()[:KEY]
+
+
+def digests(ids: pd.Series) -> bytes:
+    """Return the keys of many ids, one after the other."""
+    some = range(0, len(ids), 10_000)  # at a time: a bytes object is three times what is in it
+    return b"".join(b"".join(map(digest, ids.iloc[at : at + 10_000])) for at in some)
 
 
 def micros(moment: datetime) -> int:

@@ -26,7 +26,7 @@ from capi_lab.send.bodies import CONVERSION, encoder, letters, pieces
 from capi_lab.send.held import BATCH, Held, Packed
 from capi_lab.send.history import History
 from capi_lab.send.outbox import Outbox
-from capi_lab.send.parcels import KEY, digest, micros
+from capi_lab.send.parcels import KEY, digest, digests, micros
 from capi_lab.send.planned import Plan
 from capi_lab.send.target import account_name, refuse_untrue, target_of
 from capi_lab.send.words import PlanAction, PlanReason, SendState
@@ -130,7 +130,7 @@ def plan(
     if target.live and outbox is None:
         raise InputError("outbox= is missing: without one a second run would send everything again")
     box = outbox if isinstance(outbox, Outbox) else Outbox(":memory:" if outbox is None else outbox)
-    keys = b"".join(map(digest, frame["conversion_id"]))
+    keys = digests(frame["conversion_id"])
     past = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     ends = deadlines(frame, facts, chosen)
     order = _soonest_first(ends, frame["conversion_id"])
