@@ -72,6 +72,8 @@ def ask(client: httpx.Client, method: str, url: str, headers: Mapping[str, str],
     except httpx.HTTPError:
         # Its text can hold what was received.
         raise Lost(left=True) from None
+    # A reply and its stream hold each other, and with them the request's bytes until the collector comes by.
+    reply.stream = httpx.ByteStream(b"")
     try:
         body: Any = json.loads(reply.content) if reply.content else None
     except (ValueError, RecursionError):

@@ -175,7 +175,8 @@ def _held(conversions: TableLike, wire: Wire, chosen: Mapping[str, str], *, live
         return Held(checked(CONVERSIONS, conversions))
     table = as_table(conversions, CONVERSIONS)
     names = {*_DECIDING, *(_TRUE if live else ()), *wire.route.dedup.key, chosen.get("transaction_id", "conversion_id")}
-    names |= {one.param for one in wire.spec.click_ids}
+    if wire.route.limits.click_min_age is not None:
+        names |= {one.param for one in wire.spec.click_ids}
     deciding = [name for name in table.columns if name in names]
     return Packed(batches(table, BATCH), lambda arrow: checked(CONVERSIONS, in_pandas(arrow)), deciding)
 
