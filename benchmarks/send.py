@@ -4,9 +4,10 @@ Usage::
 
     python -m benchmarks.send [--rows 50000]
 
-The servers are loops in processes of their own: they read a request and answer that all was taken, as Meta would. Three
-figures: a bare socket that has the finished bodies; `send` with rows that were written out before (everything but that:
-outbox, claims, answers, receipt); and a whole `send`. The outbox is timed by itself on a file, every commit synced.
+The servers are loops in processes of their own: they read a request and answer that all was taken, as Meta would. Four
+figures: a bare socket that has the finished bodies; the sender's HTTP client with the same; `send` with rows that were
+written out before (everything but that: outbox, claims, answers, receipt); and a whole `send`. The outbox is timed by
+itself on a file, every commit synced.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ import capi_lab as cl
 from benchmarks.wires import NOW, SETTINGS, purchases
 from capi_lab.send import drain
 from capi_lab.send.bodies import Letter
+from capi_lab.send.client import ask, http_client
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import Parcel, Settlement, digest
+from capi_lab.send.target import target_of
 from capi_lab.send.words import SendState
 
 HEAD = b"POST /v26.0/1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -63,6 +66,17 @@ def bare(port: int, bodies: list[bytes]) -> float:
             line.sendall(HEAD % len(body))
             line.sendall(body)
             line.recv(65536)
+        return time.perf_counter() - start
+
+
+def asked(host: str, bodies: list[bytes]) -> float:
+    """Seconds to have the sender's HTTP client do the same, one after the other; nothing is written down."""
+    with http_client(target_of(host), timedelta(seconds=10), None, 1) as client:
+        start = time.perf_counter()
+        for body in bodies:
+            reply = ask(client, "POST", f"{host}/v26.0/1/events", {"Content-Type": "application/json"}, body)
+            if reply.status != 200:
+                raise SystemExit(f"refused: {reply.status}")
         return time.perf_counter() - start
 
 
@@ -128,6 +142,8 @@ def main() -> None:
         socket_alone = statistics.median(bare(port, bodies) for _ in range(args.runs))
         size = sum(map(len, bodies)) / n
         print(f"bare socket, {len(bodies)} bodies, {size:,.0f} bytes an event: {n / socket_alone:12,.0f} events/s")
+        took = statistics.median(asked(host, bodies) for _ in range(args.runs))
+        print(f"HTTP client, the same bodies: {n / took:12,.0f} events/s, {socket_alone / took:.2f} of the bare socket")
         for label, ready in (("send, rows written out before", letters), ("send, whole", None)):
             took = statistics.median(sent(planned(1 + run + 100 * bool(ready)), ready) for run in range(args.runs))
             print(f"{label}: {n / took:12,.0f} events/s, {socket_alone / took:.2f} of the bare socket")
