@@ -65,7 +65,7 @@ def add_click_ids(
     """
     import pandas as pd
 
-    ids = _usable(intake, urls, cookies)
+    ids = ids_in_urls(urls, intake, cookies)
     if found is not None and len(found):
         ids = pd.concat([found, ids], ignore_index=True).drop_duplicates(["row", "param"], ignore_index=True)
     if ids.empty:
@@ -114,12 +114,8 @@ def ids_from_pairs(rows: Mapping[Any, list[tuple[str, Any]]], intake: Intake) ->
     return frame.drop_duplicates(["row", "param"], ignore_index=True)
 
 
-def ids_in_urls(urls: pd.Series, intake: Intake) -> pd.DataFrame:
-    """Find the click ids in landing URLs, as `capi_lab.identity.click_columns.click_id_frame`, and note the others."""
-    return _usable(intake, urls)
-
-
-def _usable(intake: Intake, urls: pd.Series | None, cookies: pd.Series | None = None) -> pd.DataFrame:
+def ids_in_urls(urls: pd.Series | None, intake: Intake, cookies: pd.Series | None = None) -> pd.DataFrame:
+    """Find click ids in URLs and cookies, as `capi_lab.identity.click_columns.click_id_frame`, and note the others."""
     ids, problems = click_id_frame(urls, cookies)
     for problem, n in sorted(problems.items()):
         intake.note_count(n, "click ids: {n} " + problem.replace("_", " "))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,9 +96,8 @@ def surplus_rows(rows: Any, repeats: Sequence[Repeat]) -> list[Surplus]:
     columns = ", ".join(f'"{name}"' for name in names)
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         con.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}'; SET TimeZone = 'UTC'")
-        if not sys.stdout.isatty():  # DuckDB's bar goes where a script may read on
-            with suppress(duckdb.Error):  # a notebook without widgets has none, and refuses the switch
-                con.execute("SET enable_progress_bar = false")
+        with suppress(duckdb.Error):  # the load has a bar of its own; a notebook without widgets refuses the switch
+            con.execute("SET enable_progress_bar = false")
         if isinstance(rows, list):
             before = _rows_before(rows)
             con.register("before", before)

@@ -16,7 +16,6 @@ from capi_lab.errors import InputError
 from capi_lab.measure.grouped import RATE, Clusters, How, Part, grouped, rate_table
 from capi_lab.measure.strata import carried, flag, rows_of, with_stratum
 from capi_lab.platforms import platform as platform_named
-from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.reconcile.buckets import last_replies
 from capi_lab.tables import RECEIPTS
 from capi_lab.words import Channel, Interval, ReceiptStatus, Stratum
@@ -301,7 +300,7 @@ def upload_success_rate(
         raise InputError(f"cannot group by '{min(told)}': it is part of the answer that is counted")
     last = last_replies(table, apart=groups, keep=how.keys(table))
     part = Part(
-        last.reply == str(OutcomeStatus.ACCEPTED), last.reply != str(ReceiptStatus.SKIPPED), "conversions uploaded"
+        last.reply == str(ReceiptStatus.ACCEPTED), last.reply != str(ReceiptStatus.SKIPPED), "conversions uploaded"
     )
     found = rate_table(last, "rate", {"upload_success_rate": part}, groups, how, "reply_id")
     return found.drop(columns=["rows_k", "rows_n"])

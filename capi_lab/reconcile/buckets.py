@@ -74,7 +74,7 @@ def last_replies(receipts: ibis.Table, apart: Sequence[str] = (), keep: Sequence
     rows = receipts.mutate(**{name: value for name, value in absent.items() if name not in receipts.columns})
     more = list(dict.fromkeys([*apart, *keep]))
     rows = rows.select("conversion_id", "status", "sent_at", *more, code=rows.code.nullif(""))
-    rank = ibis.cases((rows.status == str(OutcomeStatus.ACCEPTED), 0), (rows.status == _SKIPPED, 2), else_=1)
+    rank = ibis.cases((rows.status == str(ReceiptStatus.ACCEPTED), 0), (rows.status == _SKIPPED, 2), else_=1)
     # Whether a value is missing is a key of its own: engines put missing ones at different ends.
     order = [rank, rows.sent_at.isnull(), rows.sent_at.desc(), rows.status, rows.code.isnull(), rows.code]
     rows = rows.mutate(_turn=ibis.row_number().over(group_by=["conversion_id", *apart], order_by=order))
@@ -191,8 +191,8 @@ def _classified(rows: ibis.Table, measured: list[Step], *, replied: bool) -> ibi
     eligible = rows.is_eligible
     tried = reply.isin([str(status) for status in OutcomeStatus]).fill_null(False)
     sent = logged | tried
-    taken = (reply == str(OutcomeStatus.ACCEPTED)).fill_null(False) if replied else logged
-    refused = reply.isin([str(OutcomeStatus.REJECTED), str(OutcomeStatus.RETRY)]).fill_null(False)
+    taken = (reply == str(ReceiptStatus.ACCEPTED)).fill_null(False) if replied else logged
+    refused = reply.isin([str(ReceiptStatus.REJECTED), str(ReceiptStatus.RETRY)]).fill_null(False)
     arrived = pixel | taken
     beside = sent & ~refused  # the server's copy is with the platform, or may be
     # The replay takes every logged event for received. A copy the platform refused was not: the pixel's then counts.
@@ -215,9 +215,9 @@ def _classified(rows: ibis.Table, measured: list[Step], *, replied: bool) -> ibi
             (nothing & ~eligible.fill_null(True), str(Bucket.INELIGIBLE)),
             (nothing & (reply == _SKIPPED).fill_null(False), str(Bucket.SKIPPED)),
             (nothing, str(Bucket.NOT_SENT)),
-            (~arrived & (reply == str(OutcomeStatus.REJECTED)).fill_null(False), str(Bucket.REJECTED)),
-            (~arrived & (reply == str(OutcomeStatus.RETRY)).fill_null(False), str(Bucket.RETRY)),
-            (~arrived & (reply == str(OutcomeStatus.UNKNOWN)).fill_null(False), str(Bucket.REPLY_UNKNOWN)),
+            (~arrived & (reply == str(ReceiptStatus.REJECTED)).fill_null(False), str(Bucket.REJECTED)),
+            (~arrived & (reply == str(ReceiptStatus.RETRY)).fill_null(False), str(Bucket.RETRY)),
+            (~arrived & (reply == str(ReceiptStatus.UNKNOWN)).fill_null(False), str(Bucket.REPLY_UNKNOWN)),
             (~arrived, str(Bucket.NO_RECEIPT)),
             (merged_away, str(Bucket.OVER_MERGED)),
             *tied,

@@ -21,7 +21,7 @@ from capi_lab.send.held import Held
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import KEY, digests, micros
 from capi_lab.send.planned import Plan
-from capi_lab.send.planning import look_back, plan_rows, resends, was_erased
+from capi_lab.send.planning import first_that_applies, look_back, plan_rows, resends, soonest_first, was_erased
 from capi_lab.send.target import account_name, refuse_untrue, target_of
 from capi_lab.send.words import PlanAction, PlanReason, SendState
 from capi_lab.tables import CONVERSIONS, checked
@@ -128,17 +128,11 @@ def correct(
         (past.is_(SendState.REJECTED) | past.is_(SendState.ACCEPTED), send, PlanReason.CONTENT_CHANGED),
         (past.state >= 0, send, PlanReason.TRY_AGAIN),
     ]
-    masks = [mask for mask, _, _ in cases]
-
-    def chosen_from(words: list[str], otherwise: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-        return np.select(masks, [np.full(len(frame), word, dtype=object) for word in words], otherwise)
-
-    action = chosen_from([str(what) for _, what, _ in cases], str(send))
-    reason = chosen_from([str(why) for _, _, why in cases], str(PlanReason.NEW))
-    order = np.lexsort((frame["conversion_id"].to_numpy(dtype=object).astype("str"), ends.to_numpy(dtype="int64")))
+    action, reason = first_that_applies(len(frame), cases)
+    order = soonest_first(ends, frame["conversion_id"])
     nothing = np.zeros(len(frame), dtype=bool)
     rows = plan_rows(frame, past, action, reason, ends, clock, nothing).iloc[order].reset_index(drop=True)
-    refuse_untrue(frame.iloc[order[(rows["action"] == send).to_numpy(dtype=bool)]], facts, chosen, target)
+    refuse_untrue(frame, order[(rows["action"] == send).to_numpy(dtype=bool)], facts, chosen, target)
     return Plan(
         wire,
         chosen,

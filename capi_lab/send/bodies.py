@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from capi_lab.platforms.rows import Rows
 
-__all__ = ["CONVERSION", "Encode", "Letter", "encoder", "letters", "pieces"]
+__all__ = ["CONVERSION", "PIECE", "Encode", "Letter", "encoder", "letters", "pieces"]
 
 CONVERSION = "conversion"
 """What an entry of the outbox is about, where it is no correction."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from capi_lab.send.bodies import PIECE
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
 __all__ = ["BATCH", "Held", "Packed"]
 
-BATCH = 10_000
+BATCH = PIECE
 """Rows packed together: as many as are written out at once."""
 _BINS = 64  # at most so many parts, when rows are put into another order
 
@@ -87,11 +89,6 @@ class Packed(Held):
         super().__init__(typed(pa.concat_tables(map(_unpack, kept))))
         self._at: NDArray[np.int64] | None = None  # where a row is packed, if not at its own place
         self._last: tuple[int, pa.Table] | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is packed."""
-        return sum(map(len, self._packed))
 
     def rows(self, places: NDArray[np.int64]) -> pd.DataFrame:
         """Return every column of the rows at these places, in their order, labelled by place."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -28,7 +29,7 @@ from capi_lab.send.history import History
 from capi_lab.send.outbox import Outbox
 from capi_lab.send.parcels import KEY, digest, digests, micros
 from capi_lab.send.planned import Plan
-from capi_lab.send.target import account_name, refuse_untrue, target_of
+from capi_lab.send.target import TELLING, account_name, refuse_untrue, target_of
 from capi_lab.send.words import PlanAction, PlanReason, SendState
 from capi_lab.tables import CONVERSIONS, checked
 from capi_lab.words import Ineligible
@@ -38,7 +39,17 @@ if TYPE_CHECKING:
 
     from capi_lab.reconcile import Reconciled
 
-__all__ = ["Predicts", "deadlines", "look_back", "plan", "plan_rows", "resends", "was_erased"]
+__all__ = [
+    "Predicts",
+    "deadlines",
+    "first_that_applies",
+    "look_back",
+    "plan",
+    "plan_rows",
+    "resends",
+    "soonest_first",
+    "was_erased",
+]
 
 _RANK = {reason: rank for rank, reason in enumerate(Ineligible)}
 _NEVER = np.iinfo(np.int64).min
@@ -46,7 +57,6 @@ _DECIDING = (
     "conversion_id", "event_time", "event_name", "value", "currency", "user_key", "action_source", "click_time",
     "eligible", "ineligible_reason",
 )  # fmt: skip
-_TRUE = ("origin", "page_url", "referrer_url")  # where rows that must not go to a platform show
 
 
 class Predicts(Protocol):
@@ -133,7 +143,7 @@ def plan(
     keys = digests(frame["conversion_id"])
     past = look_back(box, wire, account, CONVERSION, keys, live=target.live)
     ends = deadlines(frame, facts, chosen)
-    order = _soonest_first(ends, frame["conversion_id"])
+    order = soonest_first(ends, frame["conversion_id"])
     held.in_order(order)
     found = _screened(held, order, wire, chosen, clock)
     marked = _marks(frame)
@@ -146,8 +156,7 @@ def plan(
     changed = past.is_(SendState.ACCEPTED) & (found.version != 0) & (found.version != past.version)
     rows = plan_rows(frame, past, action, reason, ends, clock, changed).iloc[order].reset_index(drop=True)
     going = order[(rows["action"] == PlanAction.SEND).to_numpy(dtype=bool)]
-    if target.live:
-        refuse_untrue(frame[[name for name in _TRUE if name in frame]].iloc[going], facts, chosen, target)
+    refuse_untrue(frame, going, facts, chosen, target)
     return Plan(
         wire,
         chosen,
@@ -174,14 +183,19 @@ def _held(conversions: TableLike, wire: Wire, chosen: Mapping[str, str], *, live
     if isinstance(conversions, pd.DataFrame):
         return Held(checked(CONVERSIONS, conversions))
     table = as_table(conversions, CONVERSIONS)
-    names = {*_DECIDING, *(_TRUE if live else ()), *wire.route.dedup.key, chosen.get("transaction_id", "conversion_id")}
+    names = {
+        *_DECIDING,
+        *(TELLING if live else ()),
+        *wire.route.dedup.key,
+        chosen.get("transaction_id", "conversion_id"),
+    }
     if wire.route.limits.click_min_age is not None:
         names |= {one.param for one in wire.spec.click_ids}
     deciding = [name for name in table.columns if name in names]
     return Packed(batches(table, BATCH), lambda arrow: checked(CONVERSIONS, in_pandas(arrow)), deciding)
 
 
-def _soonest_first(ends: pd.Series, ids: pd.Series) -> NDArray[np.int64]:
+def soonest_first(ends: pd.Series, ids: pd.Series) -> NDArray[np.int64]:
     """Return the order of the rows: by end, then by id."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -318,7 +332,7 @@ def _decide(
     seen_too = np.zeros(len(doubt), dtype=bool) if seen is None else seen
     skip, hold, send = PlanAction.SKIP, PlanAction.HOLD, PlanAction.SEND
     against = found.reason != ""
-    cases: list[tuple[NDArray[np.bool_], PlanAction, PlanReason | None]] = [
+    cases: list[tuple[NDArray[np.bool_], PlanAction, StrEnum | None]] = [
         (erased, skip, PlanReason.ERASED),
         (past.is_(SendState.ACCEPTED), skip, PlanReason.ALREADY_ACCEPTED),
         (past.is_(SendState.IN_FLIGHT), hold, PlanReason.IN_FLIGHT),
@@ -334,12 +348,22 @@ def _decide(
         (fresh, hold, PlanReason.CLICK_TOO_FRESH),
         (past.state >= 0, send, PlanReason.TRY_AGAIN),
     ]
-    action = np.full(len(doubt), str(send), dtype=object)
-    words = np.full(len(doubt), str(PlanReason.NEW), dtype=object)
-    for mask, what, why in reversed(cases):  # the first that applies is written last
+    action, reason = first_that_applies(len(doubt), cases)
+    own = np.asarray(reason == "", dtype=bool)
+    reason[own] = found.reason[own]
+    return action, reason
+
+
+def first_that_applies(
+    n: int, cases: Sequence[tuple[NDArray[np.bool_], PlanAction, StrEnum | None]]
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Choose action and reason of ``n`` rows; where no case applies, they are new and go. A reason of None is empty."""
+    action = np.full(n, str(PlanAction.SEND), dtype=object)
+    reason = np.full(n, str(PlanReason.NEW), dtype=object)
+    for mask, what, why in reversed(cases):  # the first is written last
         action[mask] = str(what)
-        words[mask] = found.reason[mask] if why is None else str(why)
-    return action, words
+        reason[mask] = "" if why is None else str(why)
+    return action, reason
 
 
 def _marks(frame: pd.DataFrame) -> NDArray[np.object_]:

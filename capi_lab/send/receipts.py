@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from capi_lab.platforms.route import OutcomeStatus
 from capi_lab.platforms.wire import Outcome
 from capi_lab.send.planned import Plan
 from capi_lab.send.words import PlanAction, PlanReason, SendState
@@ -23,22 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "Receipt"]
 
 _CELL = "text-align:left"
-_SKIPPED = str(ReceiptStatus.SKIPPED)
 _WORD = {
-    SendState.ACCEPTED: OutcomeStatus.ACCEPTED,
-    SendState.REJECTED: OutcomeStatus.REJECTED,
-    SendState.PENDING: OutcomeStatus.RETRY,
-    SendState.UNKNOWN: OutcomeStatus.UNKNOWN,
-    SendState.IN_FLIGHT: OutcomeStatus.UNKNOWN,
-    SendState.EXPIRED: _SKIPPED,
+    SendState.ACCEPTED: ReceiptStatus.ACCEPTED,
+    SendState.REJECTED: ReceiptStatus.REJECTED,
+    SendState.PENDING: ReceiptStatus.RETRY,
+    SendState.UNKNOWN: ReceiptStatus.UNKNOWN,
+    SendState.IN_FLIGHT: ReceiptStatus.UNKNOWN,
+    SendState.EXPIRED: ReceiptStatus.SKIPPED,
 }
 # Where a row that did not leave now stands, where it has a standing.
 _STANDING = {
-    PlanReason.ALREADY_ACCEPTED: OutcomeStatus.ACCEPTED,
-    PlanReason.REJECTED_BEFORE: OutcomeStatus.REJECTED,
-    PlanReason.OUTCOME_UNKNOWN: OutcomeStatus.UNKNOWN,
-    PlanReason.IN_FLIGHT: OutcomeStatus.UNKNOWN,
-    PlanReason.WAITING: OutcomeStatus.RETRY,
+    PlanReason.ALREADY_ACCEPTED: ReceiptStatus.ACCEPTED,
+    PlanReason.REJECTED_BEFORE: ReceiptStatus.REJECTED,
+    PlanReason.OUTCOME_UNKNOWN: ReceiptStatus.UNKNOWN,
+    PlanReason.IN_FLIGHT: ReceiptStatus.UNKNOWN,
+    PlanReason.WAITING: ReceiptStatus.RETRY,
 }
 _REMEDY = {
     PlanReason.OUTCOME_UNKNOWN: "look into the platform's pages, then say outbox.resolve(platform, ids, arrived=...)",
@@ -122,7 +119,6 @@ class Ledger:
         self._traces: list[str] = [""]
         self._said_words: dict[tuple[str, str], int] = {("", ""): 0}
         self.requests = 0
-        self.totals: Counter[SendState] = Counter()
 
     def left(self, places: NDArray[np.int64], at: int, trace: str, tries: int) -> None:
         """Rows left, for the last time at ``at``."""
@@ -167,16 +163,19 @@ class Ledger:
     def _words_of(self, send: NDArray[np.bool_]) -> list[pd.Series]:
         """Say status, code and remedy of every row."""
         said = list(self._said_words)
-        states = [OutcomeStatus.RETRY, *(_WORD[state] for state in SendState)]
+        states = [ReceiptStatus.RETRY, *(_WORD[state] for state in SendState)]
         # Rows that were to leave: what was said of them; the others: why not.
         told = [(str(state), *words) for state in states for words in said]
-        told.append((str(OutcomeStatus.RETRY), "not_tried", "plan and send again"))
+        told.append((str(ReceiptStatus.RETRY), "not_tried", "plan and send again"))
         reasons = self._plan.rows["reason"].cat
         standing = {str(reason): str(word) for reason, word in _STANDING.items()}
         advice = {str(reason): text for reason, text in _REMEDY.items()}
         kind = np.where(self._status > 0, self._status.astype("int32") * len(said) + self._said, len(told) - 1)
         kind = np.where(send, kind, len(told) + reasons.codes.to_numpy()).astype("int32")
-        told += [(standing.get(why, _SKIPPED), why, advice.get(why, "")) for why in map(str, reasons.categories)]
+        told += [
+            (standing.get(why, str(ReceiptStatus.SKIPPED)), why, advice.get(why, ""))
+            for why in map(str, reasons.categories)
+        ]
         return [_spelled(words, kind) for words in zip(*told, strict=True)]
 
     def _traces_of(self, now: NDArray[np.bool_]) -> pd.Series:

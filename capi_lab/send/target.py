@@ -15,9 +15,13 @@ from capi_lab.platforms.route import Route
 from capi_lab.words import Origin
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Target", "account_name", "refuse_untrue", "target_of"]
+__all__ = ["TELLING", "Target", "account_name", "refuse_untrue", "target_of"]
+
+TELLING = ("origin", "page_url", "referrer_url")
+"""Columns that show which rows must not reach a platform."""
 
 _PLACEHOLDER = (
     r"^[Hh][Tt][Tt][Pp][Ss]?://(?:[^/?#]*[.@])?"
@@ -95,8 +99,20 @@ def account_name(route: Route, chosen: Mapping[str, str]) -> str:
     return "&".join(f"{one.name}={chosen[one.name]}" for one in told)
 
 
-def refuse_untrue(frame: pd.DataFrame, route: Route, chosen: Mapping[str, str], target: Target) -> None:
+def refuse_untrue(
+    frame: pd.DataFrame, going: NDArray[np.int64], route: Route, chosen: Mapping[str, str], target: Target
+) -> None:
     """Refuse what must not reach a platform: rows nobody lived, test codes, placeholder URLs.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With the columns `TELLING`, where there are any.
+    going : array of int
+        Places of the rows that would leave.
+    route : Route
+    chosen : mapping
+    target : Target
 
     Raises
     ------
@@ -108,6 +124,7 @@ def refuse_untrue(frame: pd.DataFrame, route: Route, chosen: Mapping[str, str], 
     for one in route.settings:
         if one.trial and chosen.get(one.name) not in (None, one.default):
             raise InputError(f"setting '{one.name}' is for trying out: leave it away, or give a sandbox as host=")
+    frame = frame[[name for name in TELLING if name in frame]].iloc[going]
     origin = frame["origin"] if "origin" in frame else pd.Series(None, index=frame.index, dtype="str")
     invented = int((origin != Origin.REAL).fillna(value=True).sum())
     if invented:
@@ -115,7 +132,7 @@ def refuse_untrue(frame: pd.DataFrame, route: Route, chosen: Mapping[str, str], 
             f"column 'origin' is not '{Origin.REAL}' in {invented:,} rows: only conversions that really happened may "
             "be sent to a platform; give a sandbox as host="
         )
-    for name in ("page_url", "referrer_url"):
+    for name in TELLING[1:]:
         if name in frame and (n := int(_placeholder(frame[name]).sum())):
             raise InputError(f"column '{name}' holds a placeholder such as example.com in {n:,} rows: no page has it")
 
