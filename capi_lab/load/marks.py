@@ -98,9 +98,9 @@ def recognise(file: Part) -> Recognised:
         raise LoadError(f"'{file.name}' opens as JSON and cannot be read as such: is it cut? Export it again")
     if best is None:
         raise LoadError(
-            f"'{file.name}' shows the marks of no format we read. Columns of your own: map them with "
-            f"cl.load.table('{file.name}', 'conversions', columns={{'theirs': 'ours'}}). Otherwise say which format it "
-            f"is (--as, as_format=): {', '.join(known_formats())}"
+            f"'{file.name}' shows the marks of no format we read.\n"
+            f"Columns of your own? cl.load.table('{file.name}', 'conversions', columns={{'theirs': 'ours'}})\n"
+            f"A format we read? Say which (--as, as_format=): {', '.join(known_formats())}"
         )
     return best[1]
 

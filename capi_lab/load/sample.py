@@ -46,7 +46,7 @@ class Sample:
             for name in ("conversions", "events", "clicks", "truth")
             if (table := getattr(self, name)) is not None
         )
-        return f"Sample {self.name!r}: {sizes}. {_SAMPLES[self.name]}"
+        return f"Sample {self.name!r}: {sizes}\n{_SAMPLES[self.name]}"
 
 
 def samples() -> dict[str, str]:
