@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PASSES", "Mixer", "compiled", "current", "ready"]
 
-_PAYS = 20_000_000  # orders; fewer take less time than the compiler
+_PAYS = 60_000_000  # orders: two seconds to import and compile, 35 ns saved an order (benchmarks/simulate.py)
 _HALF = np.uint32(0xFFFF)
 
 
@@ -78,7 +78,7 @@ PASSES = Mixer(_words, _halves, _hits)
 def compiled() -> Mixer | None:
     """Return the mixer as machine code, one loop over the array; None where numba is not installed.
 
-    It takes one to three seconds, less where numba finds the code it kept beside this file or in the user's cache.
+    It takes some two seconds, most of them to import numba, which keeps its code beside this file or in a cache.
     """
     try:
         import numba
