@@ -54,7 +54,7 @@ def trend(
     Raises
     ------
     InputError
-        ``day`` is missing or no time, days repeat, or a number is out of range.
+        ``day`` is absent, no time, or missing in a row; days repeat, or a number is out of range.
     ContractError
         The table is no result table.
 
@@ -71,7 +71,7 @@ def trend(
     series = _checked(table, baseline, least_days, alarms_per_year)
     number = max(1, table.groupby(series, dropna=False).ngroups) if series else 1
     alpha = min(1.0, alarms_per_year / (_DAYS_OF_A_YEAR * number))
-    parts = [part for _, part in table.groupby(series, dropna=False, sort=False)] if series else [table]
+    parts = [part for _, part in table.groupby(series, dropna=False, sort=False)] if series and len(table) else [table]
     found = pd.concat([_judged(part, baseline, least_days, alpha) for part in parts], ignore_index=True)
     if since is not None:
         start = pd.Timestamp(since)
@@ -86,6 +86,8 @@ def _checked(table: pd.DataFrame, baseline: int, least_days: int, alarms_per_yea
         raise ContractError("result table", absent)
     if "day" not in table.columns or not pd.api.types.is_datetime64_any_dtype(table["day"]):
         raise InputError("give a result by day: cl.coverage(rec, by='day')")
+    if nameless := int(table["day"].isna().sum()):
+        raise InputError(f"column 'day' is missing in {nameless:,} rows: leave them out")
     if not 3 <= least_days <= baseline:
         raise InputError("the baseline needs at least 3 days, and least_days must not be more than there are")
     if not alarms_per_year > 0:
@@ -104,12 +106,12 @@ def _judged(part: pd.DataFrame, baseline: int, least: int, alpha: float) -> pd.D
     """Judge the days of one series."""
     part = part.sort_values("day", ignore_index=True)
     day = ((_times(part["day"]) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(days=1)).to_numpy("int64")
-    length = int(day[-1] - day[0]) + 1
+    length = int(day[-1] - day[0]) + 1 if len(day) else 0
+    at = day - day[:1]  # sorted: days since the first
     k, n = np.zeros(length), np.zeros(length)
-    k[day - day[0]] = part["k"].fillna(0).to_numpy("float64")
-    n[day - day[0]] = part["n"].fillna(0).to_numpy("float64")
+    k[at] = part["k"].fillna(0).to_numpy("float64")
+    n[at] = part["n"].fillna(0).to_numpy("float64")
     numbers = against_baseline(k[None, :], n[None, :], baseline, least, alpha)
-    at = day - day[0]
     columns = {name: values[0, at] for name, values in numbers.items()}
     judged = columns["judged"].astype(bool)
     alarm = judged & (columns["p_value"] < alpha)

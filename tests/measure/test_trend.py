@@ -92,3 +92,14 @@ def test_wrong_tables_are_refused() -> None:
         cl.trend(frame, baseline=2)
     with pytest.raises(ContractError, match="k: column is missing"):
         cl.trend(frame.drop(columns="k"))
+
+
+def test_nothing_is_judged_of_nothing() -> None:
+    """A table without a row gives one without a row, with all columns; a row without a day is refused."""
+    frame = daily(np.full(20, 0.5))
+    whole = cl.trend(frame)
+    empty = cl.trend(frame.iloc[:0])
+    assert (list(empty.columns), len(empty)) == (list(whole.columns), 0)
+    assert cl.trend(frame.assign(browser="a").iloc[:0]).empty
+    with pytest.raises(InputError, match="missing in 1 rows"):
+        cl.trend(frame.assign(day=frame["day"].where(frame.index > 0)))
