@@ -11,7 +11,7 @@ import pandas as pd
 from capi_lab.engine import TableLike, as_table, place_beside, to_frame
 from capi_lab.errors import InputError, UnknownNameError
 from capi_lab.measure.rates import interval_of
-from capi_lab.measure.waterfall_result import Waterfall
+from capi_lab.measure.waterfall_result import Remark, Waterfall
 from capi_lab.reconcile import Reconciled
 from capi_lab.reconcile.buckets import bucketed, marks_of, receipts_of, strangers
 from capi_lab.tables import REPORTS
@@ -23,6 +23,10 @@ _LABEL = ["kind", "step", "bucket", "reason", "fate"]
 _CELL = [*_LABEL[1:], "seen_pixel"]  # where a conversion ends, and whether the pixel saw it
 _RATE = ["k", "n", "value", "low", "high", "method"]
 _RESERVED = {*_LABEL, *_RATE, "k_pixel", "conversions_k", "conversions_n"}
+_SILENT = {
+    Channel.PIXEL: "the log holds no event of the pixel: what it reported is not known",
+    Channel.CAPI: "the log holds no event of the server, and there are no receipts: what it sent is not known",
+}
 _STEPS, _FATES, _BUCKETS = [str(s) for s in Step], [str(f) for f in Fate], [str(b) for b in Bucket]
 
 
@@ -66,7 +70,7 @@ def waterfall(
     Returns
     -------
     Waterfall
-        ``table``, ``amounts``, ``buckets``, ``reported``, ``conservation``, ``notes``.
+        ``table``, ``amounts``, ``buckets``, ``reported``, ``conservation``, ``notes``, ``silent``.
 
     Raises
     ------
@@ -118,6 +122,7 @@ def waterfall(
     table = table.astype({"k": "int64", "k_pixel": "int64", "n": "int64"})
     amounts = _amounts(coded, labels, passes, groups, cluster, level)
     table = table[[*groups, *_LABEL, "k", "k_pixel", *_RATE[1:]]]
+    silent = _silent(rec, table, replied=receipts is not None)
     return Waterfall(
         platform=rec.platform,
         steps=tuple(steps),
@@ -125,7 +130,8 @@ def waterfall(
         table=_with_amounts(table, amounts, groups),
         amounts=amounts,
         reported=_reported(rec, reports),
-        notes=_notes(rec, rows, replies, told),
+        remarks=(*(Remark(_SILENT[channel]) for channel in silent), *_remarks(rec, rows, replies, told)),
+        silent=silent,
         bucket_table=rows.drop(*[name for name in rows.columns if name.startswith("_")]),
         ledger=ledger,
         order=rec.order.get("conversions"),
@@ -332,11 +338,21 @@ def _reported(rec: Reconciled, reports: TableLike | None) -> pd.DataFrame:
     return order.sort_values(["_m", "_s", "stratum"], ignore_index=True)[columns]
 
 
-def _notes(rec: Reconciled, rows: ibis.Table, receipts: ibis.Table | None, marks: ibis.Table | None) -> tuple[str, ...]:
+def _silent(rec: Reconciled, table: pd.DataFrame, *, replied: bool) -> tuple[Channel, ...]:
+    """Name the channels the rule reads of which nothing was logged; receipts tell of the server as well."""
+    passed = table[table["kind"] == "step"].groupby("step")["k"].sum()
+    pixel, either = passed.get(str(Step.PIXEL), 0), passed[str(Step.SERVER)]
+    heard = {Channel.PIXEL: pixel > 0, Channel.CAPI: replied or either > pixel}
+    return tuple(c for c in rec.rule.channels if not heard[c] and c not in rec.channels)
+
+
+def _remarks(
+    rec: Reconciled, rows: ibis.Table, receipts: ibis.Table | None, marks: ibis.Table | None
+) -> tuple[Remark, ...]:
     """Say in words what the buckets cannot show."""
-    notes = []
+    found = []
     if Channel.PIXEL not in rec.rule.channels:
-        notes.append("this route reads what the server sends only: the pixel's events take no part")
+        found.append(Remark("this route reads what the server sends only: the pixel's events take no part"))
     facts = to_frame(
         rows.group_by(
             leaked=~rows.eligible.fill_null(True) & rows.brought_by.notnull(),
@@ -347,18 +363,19 @@ def _notes(rec: Reconciled, rows: ibis.Table, receipts: ibis.Table | None, marks
         ).aggregate(n=rows.count())
     )
 
-    def told(part: pd.DataFrame, name: str) -> str:
+    def counted(what: str, part: pd.DataFrame, name: str) -> Remark:
         counts = part.groupby(name)["n"].sum().sort_index().sort_values(ascending=False, kind="stable")
-        return f"{int(counts.sum()):,} ({', '.join(f'{word} {n:,}' for word, n in counts.items())})"
+        each = ", ".join(f"{word} {n:,}" for word, n in counts.items())
+        return Remark(f"{what}: {int(counts.sum()):,} ({each})", int(counts.min()))
 
     if facts["leaked"].any():
-        notes.append(f"marked ineligible and brought all the same: {told(facts[facts['leaked']], 'why')}")
+        found.append(counted("marked ineligible and brought all the same", facts[facts["leaked"]], "why"))
     if receipts is not None and facts["sent"].any():
-        notes.append(f"server copies sent: {told(facts[facts['sent']], 'reply')}")
+        found.append(counted("server copies sent", facts[facts["sent"]], "reply"))
     for what, given in (("receipts", receipts), ("marks", marks)):
         if given is not None and (n := strangers(rec, given)):
-            notes.append(f"{what} of conversions the ledger does not have: {n:,}")
+            found.append(Remark(f"{what} of conversions the ledger does not have: {n:,}", n))
     bare = int(facts.loc[facts["bare"], "n"].sum())
     if marks is not None and bare:
-        notes.append(f"conversions whose eligibility is not marked: {bare:,}")
-    return tuple(notes)
+        found.append(Remark(f"conversions whose eligibility is not marked: {bare:,}", bare))
+    return tuple(found)

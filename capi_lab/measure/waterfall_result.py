@@ -6,17 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from typing import NamedTuple
 
 import ibis
 import pandas as pd
 
 from capi_lab.engine import to_frame
-from capi_lab.words import Fate, Step
+from capi_lab.words import Channel, Fate, Step
 
-__all__ = ["Waterfall"]
+__all__ = ["Remark", "Waterfall"]
 
 _BAR = {Fate.THROUGH: "0,114,178", Fate.IGNORED: "140,146,156", Fate.FAILED: "213,94,0"}
+_LOST = {Fate.IGNORED: "ignored", Fate.FAILED: "failed", Fate.UNKNOWN: "of unknown fate"}
 _SHOWN = 12  # lines of reasons a step may take in text before the small ones are added up
+
+
+class Remark(NamedTuple):
+    """What the buckets cannot show, in words; ``fewest`` is the smallest number of conversions it names."""
+
+    text: str
+    fewest: int | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -43,7 +52,9 @@ class Waterfall:
         The platform's own totals over the ledger's days: ``metric``, ``stratum``, ``days``, ``k`` with the
         platform's bounds ``low_k`` and ``high_k``, and as shares of the ledger's ``n``: ``value``, ``low``, ``high``.
         No sampling interval, and not tied to conversions: a platform may count what the ledger does not have.
-    notes : tuple of str
+    remarks : tuple of Remark
+    silent : tuple of Channel
+        Those the platform reads and the log holds no event of: what they reported is not known.
     bucket_table : Ibis table
         `buckets` where they lie.
     ledger : Ibis table
@@ -57,10 +68,16 @@ class Waterfall:
     table: pd.DataFrame
     amounts: pd.DataFrame
     reported: pd.DataFrame
-    notes: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+    silent: tuple[Channel, ...]
     bucket_table: ibis.Table
     ledger: ibis.Table
     order: pd.Series | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks in words."""
+        return tuple(remark.text for remark in self.remarks)
 
     @cached_property
     def buckets(self) -> pd.DataFrame:
@@ -117,19 +134,35 @@ class Waterfall:
     @property
     def headline(self) -> str:
         """The waterfall in one sentence."""
-        at = self._lines()
-        n, pixel, server = (
-            int(at.loc[at["step"].eq(str(s)) & at["kind"].eq("step"), "k"].sum())
-            for s in (Step.TRUTH, Step.PIXEL, Step.SERVER)
-        )
-        if Step.PIXEL in self.steps:
-            parts = [f"Of {n:,} conversions the pixel saw {pixel:,}, the server adds {server - pixel:,}"]
-        else:
-            parts = [f"Of {n:,} conversions the server sent {server:,}"]
-        lost = at[at["kind"].eq("bucket") & at["fate"].isin([str(Fate.IGNORED), str(Fate.FAILED), str(Fate.UNKNOWN)])]
-        words = {Fate.IGNORED: "ignored", Fate.FAILED: "failed", Fate.UNKNOWN: "of unknown fate"}
+        return self.sentence(self._lines())
+
+    def sentence(self, lines: pd.DataFrame) -> str:
+        """Say it in one sentence.
+
+        Parameters
+        ----------
+        lines : DataFrame
+            `table` of a waterfall without groups, as it is or as `capi_lab.suppress_small` leaves it.
+
+        Returns
+        -------
+        str
+            What is suppressed is not said; empty where nothing is left to say.
+        """
+        at = lines[lines["kind"] == "step"].set_index("step")["k"]
+        n, pixel, server = (at.get(str(step), 0) for step in (Step.TRUTH, Step.PIXEL, Step.SERVER))
+        if pd.isna([n, pixel, server]).any():
+            return ""
+        both = Step.PIXEL in self.steps
+        saw = f"the pixel saw {pixel:,.0f}" if both and Channel.PIXEL not in self.silent else None
+        brought = f"the server adds {server - pixel:,.0f}" if saw else f"the server sent {server:,.0f}"
+        parts = [what for what in (saw, None if Channel.CAPI in self.silent else brought) if what]
+        parts = [f"Of {n:,.0f} conversions {', '.join(parts) or 'the log tells nothing'}"]
+        lost = lines[lines["kind"].eq("bucket") & lines["fate"].isin([str(fate) for fate in _LOST])]
+        if lost["k"].isna().any():
+            return parts[0] + "."
         kinds = []
-        for fate, word in words.items():
+        for fate, word in _LOST.items():
             mine = lost[lost["fate"] == str(fate)]
             if k := int(mine["k"].sum()):
                 first = mine.sort_values(["k", "bucket", "reason"], ascending=[False, True, True]).iloc[0]
@@ -138,7 +171,7 @@ class Waterfall:
         parts.append(f"{int(lost['k'].sum()):,} are lost" + (": " + ", ".join(kinds) if kinds else ""))
         return "; ".join(parts) + "."
 
-    def _remarks(self) -> list[str]:
+    def _footer(self) -> list[str]:
         """Say below the table what the steps are worth in each currency, and the notes."""
         money = []
         steps = self.amounts[self.amounts["kind"] == "step"].fillna({"currency": "no currency"})
@@ -160,7 +193,7 @@ class Waterfall:
 
     def __repr__(self) -> str:
         lines = [f"Waterfall for {self.platform}: {self.headline}"]
-        adds = Step.PIXEL in self.steps
+        adds = Step.PIXEL in self.steps and not self.silent
         rows = _short(self._lines())
         wide = min(max(rows["text"].str.len().max() + 2, 36), 72)
         for row in rows.itertuples(index=False):
@@ -171,7 +204,7 @@ class Waterfall:
         for row in self.reported[self.reported["stratum"] == "all"].itertuples(index=False):
             bounds = f"  ({row.low_k:,.0f} – {row.high_k:,.0f})" if row.low_k < row.high_k else ""
             lines.append(f"  {f'platform reports {row.metric}':<{wide}}{row.k:>12,.0f}  {row.value:7.1%}{bounds}")
-        lines += [f"  {remark}" for remark in self._remarks()]
+        lines += [f"  {remark}" for remark in self._footer()]
         lines += [f"  by {', '.join(self.by)}: see .table"] if self.by else []
         return "\n".join(lines)
 
@@ -204,7 +237,7 @@ class Waterfall:
                 f'{escape(row.metric)}</td><td style="{cell}">{row.k:,.0f}</td><td style="{cell}">{row.value:.1%}</td>'
                 f'<td style="{cell}">{bounds}</td><td style="{cell}"></td></tr>'
             )
-        notes = "".join(f'<div style="opacity:0.8">{escape(remark)}</div>' for remark in self._remarks())
+        notes = "".join(f'<div style="opacity:0.8">{escape(remark)}</div>' for remark in self._footer())
         return (
             f'<div style="color:inherit;font-size:13px"><div style="margin-bottom:6px">{escape(self.headline)}</div>'
             f'<table style="border-collapse:collapse;color:inherit;background:transparent">'

@@ -128,6 +128,12 @@ class Reconciled:
         return dedup_readings(self.report_table, self.platform, route=self.route)
 
     @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Channels of which the log holds an event; one that it lacks was not watched, or is not there."""
+        found = set(to_frame(self.event_table.select("channel").distinct())["channel"])
+        return tuple(channel for channel in Channel if channel in found)
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """Totals: conversions, seen by whom, events, linked, kept, and pairs by outcome."""
         ledger, events, pairs = self.conversion_table, self.event_table, self.pair_table

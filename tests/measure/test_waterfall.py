@@ -213,7 +213,7 @@ def test_ineligible_but_brought_is_said_not_hidden() -> None:
     rec = cl.reconcile(ledger(2), log(("pixel", "0")))
     wf = cl.waterfall(rec, marks=marks(eligible=[False, True], ineligible_reason=["no_consent", None]))
     assert ends(wf)["0"][1] == "pixel_only"
-    assert wf.notes == ("marked ineligible and brought all the same: 1 (no_consent 1)",)
+    assert wf.notes[1:] == ("marked ineligible and brought all the same: 1 (no_consent 1)",)
 
 
 def shop(seed: int, n: int = 250) -> tuple[pd.DataFrame, ...]:
@@ -484,6 +484,25 @@ def test_wrong_input_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="level must lie"):
         cl.waterfall(rec, level=95)
     assert set(RECEIPTS.column("status").allowed) == {*OutcomeStatus, "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("logged", "said"),
+    [
+        ("pixel", "Of 4 conversions the pixel saw 3; 1 are lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
+        ("capi", "Of 4 conversions the server sent 3; 1 are lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
+    ],
+)
+def test_a_channel_nobody_watched_is_not_said_to_add_nothing(logged: str, said: str) -> None:
+    """The log has no event of one channel: sentence and table say nothing of what it adds, a note says why."""
+    wf = cl.waterfall(cl.reconcile(ledger(4), log(*[(logged, str(i)) for i in range(3)])))
+    assert wf.headline == said
+    assert [str(c) for c in wf.silent] == [{"pixel": "capi", "capi": "pixel"}[logged]]
+    assert wf.notes[0].startswith(f"the log holds no event of the {'server' if logged == 'pixel' else 'pixel'}")
+    assert "adds" not in repr(wf)
+    sent = cl.waterfall(cl.reconcile(ledger(4), log(("pixel", "0"))), receipts(("1", "accepted", None, 1)))
+    assert not sent.silent  # a receipt tells of the server as well
+    assert "the server adds 1" in sent.headline
 
 
 def test_receipts_of_others_are_left_out_and_counted() -> None:
