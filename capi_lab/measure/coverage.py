@@ -14,7 +14,7 @@ from capi_lab.measure.grouped import Clusters, How, Part, grouped, rate_table
 from capi_lab.reconcile import Reconciled
 from capi_lab.words import Interval, Setup
 
-__all__ = ["coverage", "suppress_small"]
+__all__ = ["coverage"]
 
 
 def coverage(
@@ -111,40 +111,3 @@ def _weighted(ledger: ibis.Table, weight: str | None, groups: list[str]) -> ibis
             f"column 'value' is negative in {int(found['negative']):,} rows: take refunds out of the ledger first"
         )
     return ledger
-
-
-def suppress_small(table: pd.DataFrame, min_cell: int = 10) -> pd.DataFrame:
-    """Blank the numbers of groups that are too small to share.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With ``k`` and ``n``, as `coverage`, `key_coverage` or `match_rate` returns it.
-    min_cell : int
-        Smallest number of conversions, and smallest number seen or not seen where these are not 0, that may be
-        shown. Of a table of amounts, too, it is the conversions behind them that count.
-
-    Returns
-    -------
-    DataFrame
-        Same rows. ``suppressed`` says which; their ``k``, ``value``, ``low``, ``high`` and amounts are missing, and
-        so is ``n`` where it is itself below ``min_cell``; in a row of none there is nobody. All rows of a group (same
-        columns left of ``setup``, ``key`` or ``stratum``) are blanked together, so that one cannot be worked out from
-        the others.
-    """
-    k, n = (table[f"conversions_{name}" if f"conversions_{name}" in table else name] for name in ("k", "n"))
-    small = n.between(1, min_cell - 1) | k.between(1, min_cell - 1) | (n - k).between(1, min_cell - 1)
-    label = next((name for name in ("setup", "key", "stratum") if name in table.columns), None)
-    if label is not None:
-        groups = list(table.columns[: list(table.columns).index(label)])
-        keys = [table[name] for name in groups] or [pd.Series(0, index=table.index)]
-        small = small.groupby(keys, dropna=False).transform("any")
-    result = table.assign(suppressed=small)
-    amounts = [name for name in result.columns if str(name).startswith("amount_")]
-    for name in ("k", "k_pixel", "value", "low", "high", "conversions_k", "unknown", "unusable", *amounts):
-        if name in result:
-            result[name] = result[name].astype("float64").mask(small)
-    for name in ("n", "conversions_n"):
-        if name in result:
-            result[name] = result[name].astype("float64").mask(n.between(1, min_cell - 1))
-    return result

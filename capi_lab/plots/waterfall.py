@@ -30,6 +30,7 @@ _FATE_LABELS = {
     str(Fate.UNTIED): "arrived, not matched or attributed",
 }
 _PIXEL, _ADDED = SETUP_COLOURS[str(Setup.PIXEL)], SETUP_COLOURS[str(Setup.INCREMENTAL)]
+_UNTOLD = "#7d8fa3"
 _WIDTH = 30  # letters of a line of the labels on the left
 _THICK, _THIN = 0.72, 0.5
 
@@ -69,7 +70,8 @@ def plot_waterfall(
     -------
     Axes
         Bars are as long as ``value``; of a step, the part the pixel saw and the part the server adds. Whiskers are
-        the interval of the row's share.
+        the interval of the row's share. A row that `capi_lab.suppress_small` blanked has its line and no bar; where it
+        took ``k_pixel`` only, the bar is in one colour.
 
     Raises
     ------
@@ -134,14 +136,17 @@ def _placed(table: pd.DataFrame) -> pd.DataFrame:
     """Say for each row from where to where its bar runs, as a share of the ledger."""
     left, done, bars = 1.0, 0.0, []
     for row in table.itertuples(index=False):
+        value = 0.0 if pd.isna(row.value) else row.value  # a suppressed row has no bar
         if row.kind == "step":
-            bars.append((0.0, row.value))
+            bars.append((0.0, value))
+            if pd.notna(row.value) and row.step != str(Step.PIXEL):
+                left = value
         elif row.fate == str(Fate.THROUGH):
-            bars.append((done, done + row.value))
-            done += row.value
+            bars.append((done, done + value))
+            done += value
         else:
-            bars.append((left - row.value, left))
-            left -= row.value
+            bars.append((left - value, left))
+            left -= value
     return table.reset_index(drop=True).assign(start=[a for a, _ in bars], end=[b for _, b in bars])
 
 
@@ -177,11 +182,15 @@ def _draw(ax: Axes, rows: pd.DataFrame, y: list[float]) -> None:
         step, through = row.kind == "step", row.fate == str(Fate.THROUGH)
         truth = row.step == str(Step.TRUTH)
         thick = _THICK if step else _THIN
+        if pd.isna(row.value):
+            continue
         if step or through:
             seen = row.value * row.k_pixel / row.k if row.k else 0.0
             rest: dict[str, Any] = {"facecolor": "none"} if truth else {"facecolor": _ADDED}
             edge: dict[str, Any] = {"edgecolor": INK, "lw": 0.8}
             edge["hatch"] = "xxxx" if row.bucket == str(Bucket.DOUBLE_COUNTED) else ""
+            if pd.isna(seen):
+                seen, rest = 0.0, {"facecolor": _UNTOLD}
             ax.barh(height, seen, left=row.start, height=thick, facecolor=_PIXEL, **edge)
             ax.barh(height, row.value - seen, left=row.start + seen, height=thick, **rest, **edge)
             low, high = row.start + row.low, row.start + row.high
@@ -195,7 +204,8 @@ def _draw(ax: Axes, rows: pd.DataFrame, y: list[float]) -> None:
 def _write(ax: Axes, rows: pd.DataFrame, y: list[float]) -> None:
     """Write k of n beside the bars, in one column that no bar reaches."""
     for row, height in zip(rows.itertuples(index=False), y, strict=False):
-        text = f"{row.k:,.0f} of {row.n:,.0f} ({row.value:.1%})"
+        shown = pd.notna(row.value)
+        text = f"{row.k:,.0f} of {row.n:,.0f} ({row.value:.1%})" if shown else "suppressed"
         ax.text(1.03, height, text, va="center", fontsize=9, fontweight="bold" if row.kind == "step" else "normal")
 
 
@@ -216,6 +226,9 @@ def _legend(ax: Axes, rows: pd.DataFrame) -> int:
         handles = [Patch(color=_PIXEL, label="the pixel saw it"), Patch(color=_ADDED, label="the server adds it")]
     else:
         handles = [Patch(color=_ADDED, label="the server sent it")]
+    drawn = rows[rows["value"].notna()]
+    if drawn.loc[(drawn["kind"] == "step") | (drawn["fate"] == str(Fate.THROUGH)), "k_pixel"].isna().any():
+        handles.append(Patch(color=_UNTOLD, label="by whom: suppressed"))
     present = set(rows.loc[rows["kind"] == "bucket", "fate"])
     handles += [Patch(label=_FATE_LABELS[fate], lw=0.8, **look) for fate, look in _LOOKS.items() if fate in present]
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)

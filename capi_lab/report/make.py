@@ -18,8 +18,9 @@ from capi_lab.reconcile import Reconciled, clock_findings
 from capi_lab.report.page import Finding, Report, Section
 from capi_lab.report.parts import (
     CALLED,
-    channels_of,
+    SUPPRESSED,
     days_section,
+    how_many,
     match_section,
     picture,
     send_section,
@@ -153,7 +154,7 @@ def _origin(rec: Reconciled) -> tuple[str, ...]:
 
 
 def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, findings: list[Finding]) -> Section:
-    channels = channels_of(rec)
+    channels = rec.channels
     known = channels if len(channels) == 1 else [*CALLED, _MOST, _MORE]
 
     def measured(name: str | None) -> pd.DataFrame:
@@ -182,7 +183,7 @@ def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, f
         findings.extend(_worse(table, name, most))
     text = "A conversion is seen if an event of the channel is linked to it, whether or not the platform counts it."
     hidden = sum(int(table["suppressed"].sum()) for table in tables.values())
-    note = (f"{hidden} rows of groups under {min_cell} conversions are suppressed.",) if hidden else ()
+    note = (f"{hidden} rows are suppressed: {SUPPRESSED.format(min_cell)}.",) if hidden else ()
     return Section("coverage", "Which conversions are reported", text, tables, pictures, note)
 
 
@@ -208,23 +209,16 @@ def _dedup(rec: Reconciled, level: float, min_cell: int, findings: list[Finding]
     causes = pair_causes(rec, level)
     if causes.empty:
         return None
-    twice = causes[causes["outcome"] == str(Outcome.DOUBLE_COUNTED)]
-    k, n = int(twice["k"].sum()), int(causes["n"].iloc[0])
-    if 0 < k < min_cell:
-        findings.append(
-            Finding(f"Fewer than {min_cell} of {n:,} pairs would be counted twice.", alert=False, where="dedup")
-        )
-    elif k:
-        top = twice.iloc[0]
-        why = str(top["cause"] if pd.notna(top["cause"]) else "unknown").replace("_", " ")
-        findings.append(
-            Finding(
-                f"{k:,} of {n:,} pairs ({k / n:.1%}) would be counted twice; most often: {why}.",
-                alert=k / n > _DOUBLE_IS_MUCH,
-                where="dedup",
-            )
-        )
     shown = suppress_small(causes, min_cell)
+    twice = causes[causes["outcome"] == str(Outcome.DOUBLE_COUNTED)]
+    if len(twice):
+        k, n = int(twice["k"].sum()), int(causes["n"].iloc[0])
+        hidden = shown.loc[twice.index, "suppressed"]
+        share_of = "" if hidden.any() else f" ({k / n:.1%})"
+        top = twice["cause"][~hidden].fillna("unknown").str.replace("_", " ").head(1)
+        often = "".join(f"; most often: {cause}" for cause in top)
+        text = f"{how_many(twice['k'], hidden, min_cell)} of {n:,} pairs{share_of} would be counted twice{often}."
+        findings.append(Finding(text, alert=min_cell <= k > _DOUBLE_IS_MUCH * n, where="dedup"))
     tables = {"Pairs by outcome and cause": shown}
     pictures = {}
     if shown[shown["cause"].notna()]["value"].notna().any():
@@ -255,8 +249,8 @@ def _fates(
 ) -> Section:
     wf = waterfall(rec, receipts, reports, marks=marks, level=level)
     table = suppress_small(wf.table, min_cell)
-    if not table["suppressed"].any():  # the sentence has the numbers of single buckets
-        findings.append(Finding(wf.headline, alert=False, where="fates"))
+    if sentence := wf.sentence(table):
+        findings.append(Finding(sentence, alert=False, where="fates"))
     broken = wf.conservation[~wf.conservation["holds"]]
     if len(broken):
         findings.append(
@@ -265,6 +259,11 @@ def _fates(
     tables = {"Steps and buckets": table}
     if len(wf.reported):
         tables["What the platform reports (totals, not tied to conversions)"] = wf.reported
-    large = table[~table["suppressed"]]
-    pictures = {"From the ledger to the platform": picture(plots.plot_waterfall, large)} if len(large) else {}
-    return Section("fates", "What became of each conversion", tables=tables, pictures=pictures, notes=wf.notes)
+    drawn = table["value"].notna().any()
+    pictures = {"From the ledger to the platform": picture(plots.plot_waterfall, table)} if drawn else {}
+    told = [remark.text for remark in wf.remarks if remark.fewest is None or remark.fewest >= min_cell]
+    if untold := len(wf.remarks) - len(told):
+        told.append(f"Left out: remarks that name fewer than {min_cell} conversions ({untold}).")
+    if hidden := int(table["suppressed"].sum()):
+        told.append(f"{hidden} rows are suppressed: {SUPPRESSED.format(min_cell)}.")
+    return Section("fates", "What became of each conversion", tables=tables, pictures=pictures, notes=tuple(told))

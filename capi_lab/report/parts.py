@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from capi_lab import plots
-from capi_lab.engine import to_frame
 from capi_lab.errors import ContractError
 from capi_lab.measure import coverage, send_outcome, suppress_small, trend
 from capi_lab.model import MatchRates
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALLED",
-    "channels_of",
+    "SUPPRESSED",
     "days_section",
+    "how_many",
     "match_section",
     "picture",
     "send_section",
@@ -34,6 +34,7 @@ __all__ = [
     "what_if_section",
 ]
 
+SUPPRESSED = "fewer than {} conversions are behind a number of theirs, or it would give such a number away"
 _ALL = "all"  # what `match_rate` calls the row of every stratum
 _FRESH = pd.Timedelta("7D")  # an alarm that old at most is something to look at now
 CALLED = {str(Channel.PIXEL): "pixel", str(Channel.CAPI): "server"}
@@ -51,6 +52,15 @@ def share(row: pd.Series) -> str:
     return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
 
 
+def how_many(k: pd.Series, hidden: pd.Series, min_cell: int) -> str:
+    """Write the sum of some rows of a table so that it does not give away those of them that are suppressed."""
+    if not hidden.any():
+        return f"{k.sum():,}"
+    if shown := k[~hidden].sum():
+        return f"At least {shown:,}"
+    return f"Fewer than {min_cell}" if k.sum() < min_cell else f"At least {min_cell}"
+
+
 def picture(draw: Callable[..., Axes], *tables: Any) -> bytes:
     """Draw, keep the PNG, and leave no open figure behind."""
     import matplotlib.pyplot as plt
@@ -63,18 +73,12 @@ def picture(draw: Callable[..., Axes], *tables: Any) -> bytes:
     return data.getvalue()
 
 
-def channels_of(rec: Reconciled) -> list[str]:
-    """Name the channels of which the log can tell: one without a single event was not watched, or is not there."""
-    seen = set(to_frame(rec.event_table.select("channel").distinct())["channel"])
-    return [channel for channel in CALLED if channel in seen]
-
-
 def days_section(
     rec: Reconciled, alarms_per_year: float, level: float, min_cell: int, findings: list[Finding]
 ) -> Section | None:
     """Hold each day's coverage by a channel against the days before; None where there are too few."""
     daily = coverage(rec, by="day", level=level)
-    daily = daily[(daily["n"] >= min_cell) & daily["setup"].isin(channels_of(rec))]
+    daily = daily[(daily["n"] >= min_cell) & daily["setup"].isin(rec.channels)]
     if daily.empty:
         return None
     judged = trend(daily, alarms_per_year=alarms_per_year)
@@ -208,35 +212,21 @@ def send_section(receipts: TableLike, min_cell: int, findings: list[Finding]) ->
     table = send_outcome(receipts)
     if table.empty:
         return None
+    shown = suppress_small(table, min_cell)
     for status, text in (
         (ReceiptStatus.REJECTED, "were rejected by the platform: mend them and send again"),
         (ReceiptStatus.UNKNOWN, "are in doubt: the platform may have them or not"),
         (ReceiptStatus.RETRY, "are still to be sent"),
     ):
-        number = int(table.loc[table["status"] == str(status), "k"].sum())
-        if number:
-            said = f"{number:,}" if number >= min_cell else f"Fewer than {min_cell}"
+        rows = shown["status"] == str(status)
+        if rows.any():
+            said = how_many(table.loc[rows, "k"], shown.loc[rows, "suppressed"], min_cell)
             findings.append(Finding(f"{said} conversions of the send {text}.", alert=True, where="send"))
-    shown = _suppressed_together(table, min_cell)
     hidden = int(shown["suppressed"].sum())
     pictures = {}
     if not hidden:
         pictures["What became of the send"] = picture(plots.plot_send_outcome, table)
-    notes = (
-        f"{hidden} rows are suppressed: fewer than {min_cell} conversions, or all that such a row lacks to the sum.",
-    )
+    notes = (f"{hidden} rows are suppressed: {SUPPRESSED.format(min_cell)}.",)
     return Section(
         "send", "What became of the send", "", {"By status and code": shown}, pictures, notes if hidden else ()
     )
-
-
-def _suppressed_together(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """Suppress small rows, and beside a single one the next smallest: else the sum would give it away."""
-    shown = suppress_small(table, min_cell)
-    for _, rows in shown.groupby("platform", dropna=False):
-        rest = rows[~rows["suppressed"]]
-        if rows["suppressed"].sum() == 1 and len(rest):
-            least = rest["k"].idxmin()
-            shown.loc[least, ["k", "value"]] = float("nan")
-            shown.loc[least, "suppressed"] = True
-    return shown

@@ -191,12 +191,13 @@ def test_wrong_questions_are_refused() -> None:
 
 
 def test_small_cells_are_blanked_together() -> None:
-    """A group below the size, or with a telling k or n-k, loses all its numbers; others keep theirs."""
+    """A group below the size, or with a telling k or n-k, loses all its numbers, and the next smallest; others stay."""
     rng = np.random.default_rng(3)
-    frame = shop(205, rng, browser=["big"] * 200 + ["rare"] * 5)
+    frame = shop(1005, rng, browser=["big"] * 600 + ["middle"] * 400 + ["rare"] * 5)
     table = cl.suppress_small(cl.coverage(seen(frame), by="browser"), 10).set_index(["browser", "setup"])
-    assert table.loc["rare"]["suppressed"].all()
-    assert table.loc["rare"][["k", "n", "value", "low", "high"]].isna().all().all()
+    for name in ("rare", "middle"):
+        assert table.loc[name]["suppressed"].all()
+        assert table.loc[name][["k", "n", "value", "low", "high"]].isna().all().all()
     assert table.loc["big"][["k", "n", "value"]].notna().all().all()
     nearly = shop(100, rng).assign(seen_pixel=[True] * 97 + [False] * 3, seen_capi=True)
     assert cl.suppress_small(cl.coverage(seen(nearly)), 10)["suppressed"].all()
@@ -204,10 +205,12 @@ def test_small_cells_are_blanked_together() -> None:
 
 def test_amounts_are_suppressed_by_the_conversions_behind_them() -> None:
     """One big order is one person: its amount is blanked however large it is."""
-    frame = shop(101, np.random.default_rng(5), value=[1.0] * 100 + [4999.0], browser=["big"] * 100 + ["rare"])
+    browsers = ["big"] * 600 + ["middle"] * 400 + ["rare"]
+    frame = shop(1001, np.random.default_rng(5), value=[1.0] * 1000 + [4999.0], browser=browsers)
     table = cl.suppress_small(cl.coverage(seen(frame), by="browser", weight="value"), 10).set_index("browser")
     assert table.loc["rare"][["k", "n", "value", "conversions_k", "conversions_n"]].isna().all().all()
-    assert table.loc["big"]["n"].eq(100.0).all()
+    assert table.loc["middle"][["k", "n"]].isna().all().all()  # else what is left of the sum would tell
+    assert table.loc["big"]["n"].eq(600.0).all()
 
 
 def test_missing_values_of_any_engine_are_left_out() -> None:
