@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import capi_lab as cl
-from capi_lab.errors import LoadError, NaiveTimeError
+from capi_lab.errors import InputError, LoadError, NaiveTimeError
 from capi_lab.identity.rules import KEY_RULES, KeyRule
 from capi_lab.platforms.wire import Wire
 from capi_lab.sources import Source
@@ -117,6 +117,16 @@ def test_an_added_platform_is_replayed_screened_and_described(acme: Wire) -> Non
     problems = acme.validate(rows, {"shop": "7"}, now=NOW)
     assert [one.rule for one in problems] == ["A01", "A03", "A04"]
     assert "Acme" in cl.platforms.described("acme")
+
+
+def test_the_sandbox_serves_the_others_beside_an_added_platform(acme: Wire) -> None:
+    """A platform without a door of its own is refused by name there; the five are served as before."""
+    with cl.Sandbox(seed=1) as box:
+        assert box.url("meta") == box.url()
+        assert "META_ACCESS_TOKEN" in box.credentials()
+        for ask in (box.url, box.credentials, box.counted):
+            with pytest.raises(InputError, match=f"no door for {acme.spec.name}"):
+                ask("acme")
 
 
 def test_an_added_platform_is_sent_to_each_conversion_once(acme: Wire, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class Sandbox:
         self._clicks = clicks
         self._conversions = conversions
         self._port = port
-        routes = {(name, route.name): route for name, one in PLATFORMS.items() for route in one.spec.routes}
+        routes = {key: PLATFORMS[key[0]].spec.route(key[1]) for key in DOORS}
         self._tokens = Tokens(seed, routes.values())
         self._switches = Switches(read_faults(faults), seed)
         self._kept = Kept()
@@ -166,7 +166,7 @@ class Sandbox:
         Raises
         ------
         InputError
-            No such platform, or the sandbox is not running.
+            No such platform, none the sandbox has a door for, or the sandbox is not running.
         """
         if platform is not None:
             _known(platform)
@@ -184,11 +184,11 @@ class Sandbox:
         renewable : bool
             Where tokens are renewed, what it takes to get one instead of a token that does not end.
         """
-        wanted = PLATFORMS if platform is None else [_known(platform)]
+        wanted = None if platform is None else _known(platform)
         found: dict[str, str] = {}
-        for name in wanted:
-            for route in PLATFORMS[name].spec.routes:
-                found |= self._tokens.environment(route, renewable=renewable)
+        for (name, _), door in self._doors.items():
+            if wanted in (None, name):
+                found |= self._tokens.environment(door.route, renewable=renewable)
         return found
 
     def fail_next(self, kind: ServerFault | str, platform: str | None = None, route: str | None = None) -> None:
@@ -323,5 +323,8 @@ def _failure(failures: list[Exception]) -> CapiLabError:
 
 
 def _known(name: str) -> str:
-    """Check a platform's name."""
-    return platform(name).spec.name
+    """Check the name of a platform that has a door here."""
+    found = platform(name).spec.name
+    if all(found != served for served, _ in DOORS):
+        raise InputError(f"the sandbox has no door for {found}: see docs/adding-a-platform.md")
+    return found
