@@ -36,6 +36,7 @@ _STANDING = {
     PlanReason.OUTCOME_UNKNOWN: ReceiptStatus.UNKNOWN,
     PlanReason.IN_FLIGHT: ReceiptStatus.UNKNOWN,
     PlanReason.WAITING: ReceiptStatus.RETRY,
+    PlanReason.CLICK_TOO_FRESH: ReceiptStatus.RETRY,
 }
 _REMEDY = {
     PlanReason.OUTCOME_UNKNOWN: "look into the platform's pages, then say outbox.resolve(platform, ids, arrived=...)",
