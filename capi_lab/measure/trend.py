@@ -109,8 +109,8 @@ def _judged(part: pd.DataFrame, baseline: int, least: int, alpha: float) -> pd.D
     length = int(day[-1] - day[0]) + 1 if len(day) else 0
     at = day - day[:1]  # sorted: days since the first
     k, n = np.zeros(length), np.zeros(length)
-    k[at] = part["k"].fillna(0).to_numpy("float64")
-    n[at] = part["n"].fillna(0).to_numpy("float64")
+    known = (part["k"].notna() & part["n"].notna()).to_numpy(bool)  # a suppressed day is a day without observations
+    k[at[known]], n[at[known]] = (part.loc[known, name].to_numpy("float64") for name in ("k", "n"))
     numbers = against_baseline(k[None, :], n[None, :], baseline, least, alpha)
     columns = {name: values[0, at] for name, values in numbers.items()}
     judged = columns["judged"].astype(bool)

@@ -15,7 +15,7 @@ from capi_lab.measure.waterfall_result import Remark, Waterfall
 from capi_lab.reconcile import Reconciled
 from capi_lab.reconcile.buckets import bucketed, marks_of, receipts_of, strangers
 from capi_lab.tables import REPORTS
-from capi_lab.words import Bucket, Channel, Fate, Step
+from capi_lab.words import Bucket, Channel, Fate, ReceiptStatus, Step
 
 __all__ = ["waterfall"]
 
@@ -25,7 +25,7 @@ _RATE = ["k", "n", "value", "low", "high", "method"]
 _RESERVED = {*_LABEL, *_RATE, "k_pixel", "conversions_k", "conversions_n"}
 _SILENT = {
     Channel.PIXEL: "the log holds no event of the pixel: what it reported is not known",
-    Channel.CAPI: "the log holds no event of the server, and there are no receipts: what it sent is not known",
+    Channel.CAPI: "the log holds no event of the server, and no receipt is of a send: what it sent is not known",
 }
 _STEPS, _FATES, _BUCKETS = [str(s) for s in Step], [str(f) for f in Fate], [str(b) for b in Bucket]
 
@@ -122,7 +122,7 @@ def waterfall(
     table = table.astype({"k": "int64", "k_pixel": "int64", "n": "int64"})
     amounts = _amounts(coded, labels, passes, groups, cluster, level)
     table = table[[*groups, *_LABEL, "k", "k_pixel", *_RATE[1:]]]
-    silent = _silent(rec, table, replied=receipts is not None)
+    silent = _silent(rec, table, replies)
     return Waterfall(
         platform=rec.platform,
         steps=tuple(steps),
@@ -338,12 +338,17 @@ def _reported(rec: Reconciled, reports: TableLike | None) -> pd.DataFrame:
     return order.sort_values(["_m", "_s", "stratum"], ignore_index=True)[columns]
 
 
-def _silent(rec: Reconciled, table: pd.DataFrame, *, replied: bool) -> tuple[Channel, ...]:
-    """Name the channels the rule reads of which nothing was logged; receipts tell of the server as well."""
+def _silent(rec: Reconciled, table: pd.DataFrame, receipts: ibis.Table | None) -> tuple[Channel, ...]:
+    """Name the channels the rule reads of which nothing is known: no event, nor, of the server, a receipt of a send."""
     passed = table[table["kind"] == "step"].groupby("step")["k"].sum()
     pixel, either = passed.get(str(Step.PIXEL), 0), passed[str(Step.SERVER)]
-    heard = {Channel.PIXEL: pixel > 0, Channel.CAPI: replied or either > pixel}
-    return tuple(c for c in rec.rule.channels if not heard[c] and c not in rec.channels)
+    heard = {Channel.PIXEL: pixel > 0, Channel.CAPI: either > pixel}
+    found = [c for c in rec.rule.channels if not heard[c] and c not in rec.channels]
+    if Channel.CAPI in found and receipts is not None:
+        tried = receipts.filter(receipts.status != str(ReceiptStatus.SKIPPED))
+        if to_frame(tried.aggregate(n=tried.count()))["n"].iloc[0]:
+            found.remove(Channel.CAPI)
+    return tuple(found)
 
 
 def _remarks(

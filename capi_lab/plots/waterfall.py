@@ -103,14 +103,13 @@ def plot_waterfall(
         ax.set_xlim(0, 1.42 if told.empty else max(1.42, 1.1 * float(told["high"].max())))
         ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+        n = "suppressed" if pd.isna(rows["n"].iloc[0]) else f"{rows['n'].iloc[0]:,.0f}"
         unit = "conversions" if "currency" not in groups else f"amount in {groups['currency']}"
-        ax.set_xlabel(f"Share of the ledger's {unit} (n = {rows['n'].iloc[0]:,.0f}), with interval", loc="left")
+        ax.set_xlabel(f"Share of the ledger's {unit} (n = {n}), with interval", loc="left")
         ax.grid(visible=False, axis="y")
         where = " · ".join(str(v) for name, v in groups.items() if name != "currency")
         shown = _legend(ax, rows)
-        what = (
-            f"How far {rows['n'].iloc[0]:,.0f} {'conversions' if 'currency' not in groups else groups['currency']} got"
-        )
+        what = f"How far {n} {groups.get('currency', 'conversions')} got"
         ax.set_title(title or what + (f": {where}" if where else ""), pad=12 + 16 * shown)
         ax.spines["bottom"].set_bounds(0, 1)
     return ax
@@ -134,20 +133,30 @@ def _checked(table: pd.DataFrame) -> dict[str, Any]:
 
 def _placed(table: pd.DataFrame) -> pd.DataFrame:
     """Say for each row from where to where its bar runs, as a share of the ledger."""
-    left, done, bars = 1.0, 0.0, []
-    for row in table.itertuples(index=False):
+    rows, left, done, bars = list(table.itertuples(index=False)), 1.0, 0.0, []
+    for at, row in enumerate(rows):
         value = 0.0 if pd.isna(row.value) else row.value  # a suppressed row has no bar
         if row.kind == "step":
             bars.append((0.0, value))
-            if pd.notna(row.value) and row.step != str(Step.PIXEL):
-                left = value
         elif row.fate == str(Fate.THROUGH):
             bars.append((done, done + value))
             done += value
         else:
             bars.append((left - value, left))
             left -= value
+            if pd.isna(row.value):
+                left -= _untold(rows[at + 1 :], left)
     return table.reset_index(drop=True).assign(start=[a for a, _ in bars], end=[b for _, b in bars])
+
+
+def _untold(rows: list[Any], left: float) -> float:
+    """Say how much suppressed rows take together, up to the next step that is shown; the first of them makes room."""
+    for row in rows:
+        if row.kind == "step" and row.step != str(Step.PIXEL) and pd.notna(row.value):
+            return float(left - row.value)
+        if row.kind == "bucket" and row.fate != str(Fate.THROUGH) and pd.notna(row.value):
+            left -= row.value
+    return 0.0
 
 
 def _label(row: Any) -> str:

@@ -155,6 +155,10 @@ def _origin(rec: Reconciled) -> tuple[str, ...]:
 
 def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, findings: list[Finding]) -> Section:
     channels = rec.channels
+    if not channels:
+        text = "The log holds no event, neither of the pixel nor of the server: what they report is not known."
+        findings.append(Finding(text, alert=True, where="coverage"))
+        return Section("coverage", "Which conversions are reported", text)
     known = channels if len(channels) == 1 else [*CALLED, _MOST, _MORE]
 
     def measured(name: str | None) -> pd.DataFrame:
@@ -214,10 +218,11 @@ def _dedup(rec: Reconciled, level: float, min_cell: int, findings: list[Finding]
     if len(twice):
         k, n = int(twice["k"].sum()), int(causes["n"].iloc[0])
         hidden = shown.loc[twice.index, "suppressed"]
-        share_of = "" if hidden.any() else f" ({k / n:.1%})"
+        of = "" if n < min_cell else f" of {n:,}"
+        share_of = "" if hidden.any() or not of else f" ({k / n:.1%})"
         top = twice["cause"][~hidden].fillna("unknown").str.replace("_", " ").head(1)
         often = "".join(f"; most often: {cause}" for cause in top)
-        text = f"{how_many(twice['k'], hidden, min_cell)} of {n:,} pairs{share_of} would be counted twice{often}."
+        text = f"{how_many(twice['k'], hidden, min_cell)}{of} pairs{share_of} would be counted twice{often}."
         findings.append(Finding(text, alert=min_cell <= k > _DOUBLE_IS_MUCH * n, where="dedup"))
     tables = {"Pairs by outcome and cause": shown}
     pictures = {}
@@ -248,7 +253,7 @@ def _fates(
     findings: list[Finding],
 ) -> Section:
     wf = waterfall(rec, receipts, reports, marks=marks, level=level)
-    table = suppress_small(wf.table, min_cell)
+    table = suppress_small(wf, min_cell)
     if sentence := wf.sentence(table):
         findings.append(Finding(sentence, alert=False, where="fates"))
     broken = wf.conservation[~wf.conservation["holds"]]
@@ -258,7 +263,7 @@ def _fates(
         )
     tables = {"Steps and buckets": table}
     if len(wf.reported):
-        tables["What the platform reports (totals, not tied to conversions)"] = wf.reported
+        tables["What the platform reports (totals, not tied to conversions)"] = suppress_small(wf.reported, min_cell)
     drawn = table["value"].notna().any()
     pictures = {"From the ledger to the platform": picture(plots.plot_waterfall, table)} if drawn else {}
     told = [remark.text for remark in wf.remarks if remark.fewest is None or remark.fewest >= min_cell]
@@ -266,4 +271,6 @@ def _fates(
         told.append(f"Left out: remarks that name fewer than {min_cell} conversions ({untold}).")
     if hidden := int(table["suppressed"].sum()):
         told.append(f"{hidden} rows are suppressed: {SUPPRESSED.format(min_cell)}.")
+    if (table["k_pixel"].isna() & ~table["suppressed"]).any():
+        told.append(f"k_pixel is left out where it would tell of fewer than {min_cell} conversions.")
     return Section("fates", "What became of each conversion", tables=tables, pictures=pictures, notes=tuple(told))

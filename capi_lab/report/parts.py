@@ -170,7 +170,10 @@ def _stratum_by_stratum(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     shown = suppress_small(table.rename(columns={"stratum": "row"}), min_cell).rename(columns={"row": "stratum"})
     keys = [shown[name] for name in groups] or [pd.Series(0, index=shown.index)]
     given_away = shown["suppressed"].groupby(keys, dropna=False).transform("any") & (shown["stratum"] == _ALL)
-    shown.loc[given_away, [name for name in ("k", "value", "low", "high") if name in shown]] = float("nan")
+    told = ("k", "value", "low", "high", "unknown", "unusable")
+    shown.loc[given_away, [name for name in told if name in shown]] = float("nan")
+    few = shown["n"].isna().groupby(keys, dropna=False).transform("any") & (shown["stratum"] == _ALL)
+    shown.loc[few, "n"] = float("nan")
     return shown.assign(suppressed=shown["suppressed"] | given_away)
 
 

@@ -94,6 +94,16 @@ def test_wrong_tables_are_refused() -> None:
         cl.trend(frame.drop(columns="k"))
 
 
+def test_a_suppressed_day_is_not_a_fall_to_zero() -> None:
+    """Its number is not known: it raises no alarm and takes no part in what later days are held against."""
+    frame = daily(np.full(40, 0.5), n=100)
+    gone = frame.assign(k=frame["k"].astype(float).mask(frame.index == 38))
+    table = cl.trend(gone)
+    assert table["alert"].isna().all()
+    assert not table["judged"].iloc[38]
+    assert table["baseline"].iloc[39] == pytest.approx(0.5)
+
+
 def test_nothing_is_judged_of_nothing() -> None:
     """A table without a row gives one without a row, with all columns; a row without a day is refused."""
     frame = daily(np.full(20, 0.5))

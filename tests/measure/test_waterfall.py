@@ -501,7 +501,9 @@ def test_a_channel_nobody_watched_is_not_said_to_add_nothing(logged: str, said: 
     assert wf.notes[0].startswith(f"the log holds no event of the {'server' if logged == 'pixel' else 'pixel'}")
     assert "adds" not in repr(wf)
     sent = cl.waterfall(cl.reconcile(ledger(4), log(("pixel", "0"))), receipts(("1", "accepted", None, 1)))
-    assert not sent.silent  # a receipt tells of the server as well
+    assert not sent.silent  # a receipt tells of the server as well, but not one of a row that was skipped
+    skipped = cl.waterfall(cl.reconcile(ledger(4), log(("pixel", "0"))), receipts(("1", "skipped", "x", None)))
+    assert [str(c) for c in skipped.silent] == ["capi"]
     assert "the server adds 1" in sent.headline
 
 
