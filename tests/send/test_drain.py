@@ -135,6 +135,16 @@ def test_a_short_wait_is_waited_for_and_a_long_one_is_planned(box: Door, ledger:
     assert told(sent(later)) == [("accepted", "")]
 
 
+def test_a_click_the_platform_cannot_know_yet_is_waited_for(box: Door, ledger: cl.Outbox) -> None:
+    """Google knows a click after six hours: the row is still to be sent, and is sent by a later plan."""
+    rows = few(2, gclid=["EAIaIQobChMI0000000001", None], click_time=pd.Timestamp(NOW) - timedelta(hours=5, minutes=59))
+    early = planned(box, ledger, "google", rows)
+    assert sorted(early.rows["action"]) == ["hold", "send"]
+    assert sorted(told(sent(early))) == [("accepted", ""), ("retry", "click_too_fresh")]
+    later = planned(box, ledger, "google", rows, now=NOW + timedelta(minutes=2))
+    assert sorted(told(sent(later))) == [("accepted", ""), ("accepted", "already_accepted")]
+
+
 def test_a_goal_too_young_is_tried_after_two_hours_by_plan(box: Door, ledger: cl.Outbox) -> None:
     """Code 5615 for one row: the others are taken, that one waits two hours in the outbox, and nobody sleeps."""
     error = {"Index": 1, "Code": 5615, "ErrorCode": "OfflineConversionNotAcceptedForGoal"}
