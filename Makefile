@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where the result lies
 	$(BIN)/capi-lab demo --out out
 
-test: $(STAMP)  ## the whole test suite
+test: $(STAMP)  ## the test suite
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 thorough: $(STAMP)  ## the suite with every case it cuts for time (tests/depth.py)
@@ -105,9 +105,11 @@ fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through e
 validate: $(STAMP)  ## how often each interval holds the truth, a thousand shops of each kind; writes docs/validation.md
 	$(BIN)/python -m tests.validation --write
 
-docs: $(STAMP)  ## write docs/platforms.md from the rules, and the measured tables of docs/simulator.md
+docs: $(STAMP)  ## write docs/platforms.md and docs/tables.md from the code, the measured tables of docs/simulator.md, the pictures
 	$(BIN)/capi-lab platforms > docs/platforms.md
+	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_simulator.py
+	$(BIN)/python docs/write_images.py
 
 lock: $(STAMP)  ## renew constraints.txt: names and versions only, valid on 3.11 to 3.13
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade \

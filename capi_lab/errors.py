@@ -122,7 +122,9 @@ class MissingExtraError(CapiLabError, ImportError):
     """An optional dependency is not installed; the message says which extra brings it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"'{package}' is not installed; get it with: pip install 'capi-lab[{extra}]'")
+        super().__init__(
+            f"'{package}' is not installed; extra '{extra}' brings it: pip install -e '.[{extra}]' in the clone"
+        )
 
 
 class CaveatWarning(UserWarning):

@@ -19,7 +19,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SEED, N = 20261123, 500_000
 INDEPENDENT = replace(World(), privacy_rho=0.0)
 
-# Prototype of the calibration sheet, section B.3: Meta, Google, TikTok, LinkedIn.
+# What the first version of this simulator gave for the same world: Meta, Google, TikTok, LinkedIn.
 SHEET = {
     "pixel_coverage": (0.616,) * 4,
     "server_coverage": (0.794,) * 4,

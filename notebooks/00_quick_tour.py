@@ -24,7 +24,7 @@
 #
 # **Answer.** The pixel reports six orders in ten, pixel and server together eight in ten. A server event with a click
 # id is matched in nine cases of ten, one with hashed e-mail or phone only in four of ten. The orders the pixel missed
-# are then sent to a local sandbox: once, however often the last cells run.
+# are then sent to a local sandbox, each once: a second plan finds nothing to send.
 
 # %% tags=["parameters"]
 PLATFORM = "meta"
@@ -78,7 +78,8 @@ rates[["stratum", "k", "n", "value", "low", "high"]]
 # ## 4. Send: what the pixel missed, each once
 # A plan shows what would leave and what not, with reasons; its fingerprint is the approval. The sandbox answers like
 # the platform; its clock stands at the end of the simulated shop, and what is more than a week old is too old for Meta.
-# With `host=` left out and a credential in the environment, the same cells go live: for real orders only.
+# To go live with real orders: an outbox file that stays where it is, `datetime.now(UTC)` as `now`, no `host=`, `env=`
+# and `clock=`, and the credential in the environment (docs/sending.md).
 
 # %%
 outbox = Path(tempfile.mkdtemp()) / "outbox.sqlite"

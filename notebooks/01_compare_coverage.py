@@ -91,8 +91,8 @@ gap = cl.gap_by_cause(shop.truth, seen="seen_pixel")
 ax = cl.plots.plot_gap(gap)
 # %% [markdown]
 # ## Would the platform count each order once?
-# Pairs whose ids differ, or lack one, are counted twice. Whether a repeat *within* one channel merges is not
-# documented; both readings are counted.
+# Pairs whose ids differ, or lack one, can be counted twice; Meta's fallback keys save some. Whether a repeat *within*
+# one channel merges is not documented; both readings are counted.
 
 # %%
 print(cl.pair_causes(rec).drop(columns="method").fillna({"cause": "-"}).to_string(index=False))

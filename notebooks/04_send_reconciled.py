@@ -63,9 +63,10 @@ rec
 
 # %% [markdown]
 # ## Where it goes
-# `HOST` is the sandbox. **To go live** leave out the next cell and say `HOST = None`, put the settings of your account
-# into `SETTINGS` and the credential into the environment (`capi-lab doctor` checks both); all other cells stay as they
-# are. Nothing but a sandbox takes rows whose `origin` is not `real`.
+# `HOST` is the sandbox, and this notebook is made for it: it approves its own plans, moves the clock and looks into the
+# sandbox's books. Nothing but a sandbox takes rows whose `origin` is not `real`. **To go live** take the ten lines of
+# docs/sending.md: one plan, looked at, approved by hand, with your settings and a credential in the environment
+# (`capi-lab doctor` checks both).
 
 # %%
 box = cl.Sandbox(
@@ -79,7 +80,7 @@ box = cl.Sandbox(
     patience=0.2,
 ).start()
 HOST = box.url()
-now, wait = box.now, box.advance  # live: the real time, and patience
+now, wait = box.now, box.advance
 
 # %%
 SETTINGS = {

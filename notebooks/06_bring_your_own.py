@@ -16,20 +16,21 @@
 # %% [markdown]
 # # 06 Bring your own data
 #
-# **Question.** How do the files you have become the three tables everything here works on: orders, events, clicks?
+# **Question.** How do the files you have become the tables everything here works on: orders, events, clicks?
 #
 # **Data.** One small file of each format the loaders read (`data/formats`), written as the formats' own documentation
 # says such a file looks. All people in them are invented; six orders prove nothing about a shop. Put paths of your own
 # into the next cell and run it again.
 #
-# **Answer.** Three calls load orders, pixel requests and a server log of your own making; two more bring click ids and
-# coverage. Of the 6 orders the pixel saw 6 and the server 4, and 6 of 6 carry the click id of a logged visit.
+# **Answer.** Three calls load orders, pixel requests and a server log of your own making; two more lay them side by
+# side and measure coverage, and two more bring click ids.
+# Of the 6 orders the pixel saw 6 and the server 4, and 6 of 6 carry the click id of a logged visit.
 
 # %% tags=["parameters"]
 FOLDER = "../data/formats"
 ORDERS = f"{FOLDER}/woocommerce.json"
 PIXEL = f"{FOLDER}/har_meta.har"
-VISITS = f"{FOLDER}/ga4_clicks.jsonl"
+CLICKS = f"{FOLDER}/ga4_clicks.jsonl"
 
 # %%
 # %matplotlib inline
@@ -136,9 +137,9 @@ ax = cl.plots.plot_coverage(table, title="Six orders: the intervals say how litt
 # the person's last click over, never one that came after the order.
 
 # %%
-visits = cl.load.ga4_clicks(VISITS)
+clicks = cl.load.ga4_clicks(CLICKS)
 bare = orders.df.drop(columns=["gclid"])
-with_ids = cl.attach_clicks(bare, visits.df, on=["user_key"])
+with_ids = cl.attach_clicks(bare, clicks.df, on=["user_key"])
 with_ids[["conversion_id", "gclid", "click_time"]].head(3)
 
 # %%

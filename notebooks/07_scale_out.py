@@ -91,7 +91,8 @@ print(f"{twice:,} orders would be counted more than once; only this number left 
 
 # %% [markdown]
 # ## Spark
-# `pip install 'capi-lab[spark]'` and a Java runtime; the same call on Spark's tables. Without them this cell says so.
+# The extra `spark` (`pip install -e '.[spark]'` in the clone) and a Java runtime; the same call on Spark's tables.
+# Without them this cell says so.
 
 # %%
 if importlib.util.find_spec("pyspark") and shutil.which("java"):

@@ -45,8 +45,8 @@ def writable(proxy: Any) -> dict[str, Any]:
 def till(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loader more, by what the page says and nothing else: the module, and its name in ``load``."""
     module = added("adding-a-loader.md", "capi_lab.load.till", monkeypatch)
-    monkeypatch.setattr(cl.load, "till_receipts", module.till_receipts, raising=False)
-    monkeypatch.setattr(cl.load, "__all__", [*cl.load.__all__, "till_receipts"])
+    monkeypatch.setattr(cl.load, "till_slips", module.till_slips, raising=False)
+    monkeypatch.setattr(cl.load, "__all__", [*cl.load.__all__, "till_slips"])
 
 
 @pytest.mark.usefixtures("till")
@@ -64,7 +64,7 @@ def test_an_added_loader_is_known_everywhere(tmp_path: Path) -> None:
     with pytest.raises(NaiveTimeError):
         cl.load.any_format(first)
     check = cl.check(first, tz="Europe/Berlin")
-    assert (check.format, check.usable, check.report.rows_out) == ("till_receipts", True, 2)
+    assert (check.format, check.usable, check.report.rows_out) == ("till_slips", True, 2)
     loaded = cl.load.any_format(str(tmp_path / "*.csv*"), tz="Europe/Berlin")
     assert loaded.df["conversion_id"].tolist() == ["001", "003", "004"]
     assert loaded.df["event_time"].iloc[0] == pd.Timestamp("2026-01-01 09:00", tz="UTC")
@@ -77,7 +77,7 @@ def test_an_added_loader_is_known_everywhere(tmp_path: Path) -> None:
     assert len(pd.read_parquet(tmp_path / "rows.parquet")) == to.report.rows_out == 2
     (tmp_path / "other.csv").write_text("Receipt no,Total\n1,2\n")
     with pytest.raises(LoadError, match="Rung up"):
-        cl.load.till_receipts(tmp_path / "other.csv", tz="UTC")
+        cl.load.till_slips(tmp_path / "other.csv", tz="UTC")
 
 
 @pytest.fixture

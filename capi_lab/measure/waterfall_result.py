@@ -159,16 +159,11 @@ class Waterfall:
         parts = [what for what in (saw, None if Channel.CAPI in self.silent else brought) if what]
         parts = [f"Of {n:,.0f} conversions {', '.join(parts) or 'the log tells nothing'}"]
         lost = lines[lines["kind"].eq("bucket") & lines["fate"].isin([str(fate) for fate in _LOST])]
-        if lost["k"].isna().any():
-            return parts[0] + "."
-        kinds = []
-        for fate, word in _LOST.items():
-            mine = lost[lost["fate"] == str(fate)]
-            if k := int(mine["k"].sum()):
-                first = mine.sort_values(["k", "bucket", "reason"], ascending=[False, True, True]).iloc[0]
-                name = _name(first) if len(mine) == 1 else f"most: {_name(first)} {int(first['k']):,}"
-                kinds.append(f"{k:,} {word} ({name})")
-        parts.append(f"{int(lost['k'].sum()):,} are lost" + (": " + ", ".join(kinds) if kinds else ""))
+        unreported = lost["step"] == str(Step.SERVER)
+        for which, where, always in ((unreported, "", True), (~unreported, " after that", False)):
+            mine = lost[which]
+            if mine["k"].notna().all() and (always or mine["k"].sum()):
+                parts.append(f"{int(mine['k'].sum()):,} are lost{where}{_kinds(mine)}")
         return "; ".join(parts) + "."
 
     def _footer(self) -> list[str]:
@@ -247,6 +242,18 @@ class Waterfall:
 
 
 _HEAD = ("", "conversions", "of the ledger", "interval", "")
+
+
+def _kinds(lost: pd.DataFrame) -> str:
+    """Say how many were lost in which way, and the most frequent reason of each."""
+    kinds = []
+    for fate, word in _LOST.items():
+        mine = lost[lost["fate"] == str(fate)]
+        if k := int(mine["k"].sum()):
+            first = mine.sort_values(["k", "bucket", "reason"], ascending=[False, True, True]).iloc[0]
+            name = _name(first) if len(mine) == 1 else f"most: {_name(first)} {int(first['k']):,}"
+            kinds.append(f"{k:,} {word} ({name})")
+    return ": " + ", ".join(kinds) if kinds else ""
 
 
 def _name(row: pd.Series) -> str:

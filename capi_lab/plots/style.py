@@ -24,8 +24,8 @@ SETUP_COLOURS = {
     str(Setup.INCREMENTAL): "#009E73",
 }
 SETUP_LABELS = {
-    str(Setup.PIXEL): "pixel only",
-    str(Setup.CAPI): "server only",
+    str(Setup.PIXEL): "pixel",
+    str(Setup.CAPI): "server (CAPI)",
     str(Setup.BOTH): "pixel + CAPI",
     str(Setup.INCREMENTAL): "recovered by CAPI",
 }

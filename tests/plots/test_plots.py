@@ -42,7 +42,7 @@ def test_coverage_plot_shows_values_intervals_and_n() -> None:
     assert points == [[0.6], [0.8], [0.85]]
     assert "share of the ledger" in ax.get_xlabel()
     assert ax.get_yticklabels()[0].get_text() == "all\nn = 100"
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["pixel only", "server only", "pixel + CAPI"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["pixel", "server (CAPI)", "pixel + CAPI"]
     assert [t.get_text() for t in ax.texts] == ["60.0%", "80.0%", "85.0%"]
 
 
