@@ -105,9 +105,10 @@ fuzz: $(STAMP)  ## 1,000,000 generated identifiers and 200,000 replies through e
 validate: $(STAMP)  ## how often each interval holds the truth, a thousand shops of each kind; writes docs/validation.md
 	$(BIN)/python -m tests.validation --write
 
-docs: $(STAMP)  ## write docs/platforms.md and docs/tables.md from the code, the measured tables of docs/simulator.md, the pictures
+docs: $(STAMP)  ## write docs/platforms.md, tables.md, names.md from the code, the measured tables of docs/simulator.md, the pictures
 	$(BIN)/capi-lab platforms > docs/platforms.md
 	$(BIN)/python docs/write_tables.py
+	$(BIN)/python docs/write_names.py
 	$(BIN)/python docs/write_simulator.py
 	$(BIN)/python docs/write_images.py
 

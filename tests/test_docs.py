@@ -117,17 +117,33 @@ def test_platforms_page_is_the_rules() -> None:
         assert cl.platforms.described(name) in text("docs/platforms.md")
 
 
-def test_tables_page_is_the_contracts() -> None:
-    """docs/tables.md lists every column of every contract as the code has it: `make docs`."""
-    spec = importlib.util.spec_from_file_location("write_tables", ROOT / "docs" / "write_tables.py")
+def written(name: str) -> str:
+    """A page as the script beside it would write it today."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert text("docs/tables.md") == module.page()
+    page: str = module.page()
+    return page
+
+
+def test_tables_page_is_the_contracts() -> None:
+    """docs/tables.md lists every column of every contract as the code has it: `make docs`."""
+    page = text("docs/tables.md")
+    assert page == written("write_tables")
     for table in cl.tables.TABLES.values():
         for column in table.names:
-            assert f"| `{column}` |" in text("docs/tables.md")
+            assert f"| `{column}` |" in page
+
+
+def test_names_page_is_the_docstrings() -> None:
+    """docs/names.md has every public name with the first line of its docstring: `make docs`."""
+    page = text("docs/names.md")
+    assert page == written("write_names")
+    modules = {"errors", "faults", "identity", "load", "platforms", "plots", "tables", "words"}
+    for name in {*cl.__all__} - modules - {"__version__"}:
+        assert f"`cl.{name}" in page
 
 
 def test_data_readme_counts_are_the_files() -> None:

@@ -23,7 +23,9 @@ _Rule = Callable[[str, str | None], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """One rule by name: ``NORMALISERS["email_lower"](" Jane@Example.com ")`` is ``jane@example.com``.
+    """One rule by name, called with a text.
+
+    ``NORMALISERS["email_lower"](" Jane@Example.com ")`` is ``jane@example.com``.
 
     Parameters
     ----------
