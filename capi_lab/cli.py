@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 
 
+_MAP_ORDER = typer.Option(metavar="THEIRS=OURS", help="Orders have columns of their own.")
+
+
 def _version(*, value: bool) -> None:
     if value:
         typer.echo(f"capi-lab {__version__}")
@@ -118,9 +121,7 @@ def report(
     receipts: Annotated[Path | None, typer.Option(help="What became of a send.")] = None,
     reports: Annotated[Path | None, typer.Option(help="What the platform reports back.")] = None,
     tz: Annotated[str | None, typer.Option(help="Zone of times that carry none, such as Europe/Berlin.")] = None,
-    map_order: Annotated[
-        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="Orders have columns of their own.")
-    ] = None,
+    map_order: Annotated[list[str] | None, _MAP_ORDER] = None,
     map_event: Annotated[
         list[str] | None, typer.Option(metavar="THEIRS=OURS", help="Events have columns of their own.")
     ] = None,
@@ -193,7 +194,7 @@ def sandbox(
         typer.echo("Stopped.")
 
 
-_CONVERSIONS = typer.Argument(help="Conversions: CSV, JSON or Parquet with our columns.", metavar="FILE")
+_CONVERSIONS = typer.Argument(help="Orders: a file of any format `check` knows.", metavar="FILE")
 _PLATFORM = typer.Argument(help="meta, google, tiktok, microsoft or linkedin.")
 _SETTINGS = typer.Option("--settings", help="TOML file with the route's settings (capi-lab platforms lists them).")
 _OUTBOX = typer.Option("--outbox", help="File that remembers what was sent.")
@@ -218,17 +219,26 @@ def _settings(path: Path) -> dict[str, str]:
 
 
 def _planned(
-    file: Path, platform: str, settings: Path, outbox: Path, route: str | None, host: str | None, tz: str | None
+    file: Path,
+    platform: str,
+    settings: Path,
+    outbox: Path,
+    route: str | None,
+    host: str | None,
+    tz: str | None,
+    map_order: list[str] | None,
 ) -> Plan:
     from datetime import UTC, datetime
 
-    from capi_lab.load import table
+    from capi_lab.load import any_format
     from capi_lab.send import Outbox
     from capi_lab.send import plan as plan_of
 
-    rows = table(file, "conversions", tz=tz).df
+    loaded = any_format(file, kind="conversions", columns=_mapping(map_order), tz=tz)
+    if loaded.report.dropped:  # nothing is lost in silence
+        typer.echo(loaded.report, err=True)
     return plan_of(
-        rows,
+        loaded.df,
         platform,
         settings=_settings(settings),
         outbox=Outbox(outbox),
@@ -248,12 +258,13 @@ def plan(
     route: Annotated[str | None, _ROUTE] = None,
     host: Annotated[str | None, _HOST] = None,
     tz: Annotated[str | None, _TZ] = None,
+    map_order: Annotated[list[str] | None, _MAP_ORDER] = None,
 ) -> None:
     """Say what a send would do. Nothing leaves.
 
     Exit code 0: planned. 2: it cannot be planned.
     """
-    typer.echo(_planned(file, platform, settings, outbox, route, host, tz).summary())
+    typer.echo(_planned(file, platform, settings, outbox, route, host, tz, map_order).summary())
 
 
 @app.command()
@@ -270,6 +281,7 @@ def send(
     route: Annotated[str | None, _ROUTE] = None,
     host: Annotated[str | None, _HOST] = None,
     tz: Annotated[str | None, _TZ] = None,
+    map_order: Annotated[list[str] | None, _MAP_ORDER] = None,
     keyring: Annotated[bool, _KEYRING] = False,
 ) -> None:
     """Send conversions, each once; without --approve only say what would leave.
@@ -281,7 +293,7 @@ def send(
 
     from capi_lab.send import send as send_plan
 
-    made = _planned(file, platform, settings, outbox, route, host, tz)
+    made = _planned(file, platform, settings, outbox, route, host, tz, map_order)
     if approve is None:
         typer.echo(made.summary())
         typer.echo(f"\nNothing has left. To send exactly this: --approve {made.fingerprint}")

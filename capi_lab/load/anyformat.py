@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from capi_lab.errors import InputError
 from capi_lab.load.files import Paths, source_files
 from capi_lab.load.marks import Recognised, named_format, recognise
 from capi_lab.load.result import Loaded
+from capi_lab.load.table import table
 
 __all__ = ["any_format", "find_format", "load_found"]
 
 
 def any_format(
-    path: Paths, *, tz: str | None = None, as_format: str | None = None, to: str | Path | None = None
+    path: Paths,
+    *,
+    tz: str | None = None,
+    as_format: str | None = None,
+    kind: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    to: str | Path | None = None,
 ) -> Loaded:
     """Load files of a format that their content shows, with the loader for it.
 
@@ -26,6 +35,11 @@ def any_format(
         Zone of times that carry none.
     as_format : str, optional
         The loader, or the contract table, to read it as. Default: what the file shows itself to be.
+    kind : str, optional
+        The contract table that is wanted; a file that holds another is refused.
+    columns : mapping, optional
+        Their column name to ours, for a file with columns of its own; it needs ``kind``, and is read with
+        `capi_lab.load.table`.
     to : str or Path, optional
         Parquet file to write the rows to. Loaders that read in parts hold none of them meanwhile.
 
@@ -38,6 +52,8 @@ def any_format(
     ------
     LoadError
         The file cannot be read, is damaged, or is of no format we know.
+    InputError
+        It holds another table than ``kind``, or ``columns`` came without one.
     UnknownNameError
         ``as_format`` is none.
     NaiveTimeError
@@ -45,7 +61,14 @@ def any_format(
     ContractError
         A value breaks the contract of its table.
     """
-    return load_found(find_format(path, as_format), path, tz=tz, to=to)
+    if columns:
+        if kind is None:
+            raise InputError("columns= needs kind=: which table the file is, e.g. kind='conversions'")
+        return table(path, kind, columns, tz, to=to)
+    loaded = load_found(find_format(path, as_format), path, tz=tz, to=to)
+    if kind not in (None, loaded.report.table):
+        raise InputError(f"'{loaded.report.source}' holds {loaded.report.table}, but was given for {kind}")
+    return loaded
 
 
 def find_format(path: Paths, as_format: str | None = None) -> Recognised:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from capi_lab import load
 from capi_lab.errors import InputError
-from capi_lab.load import Loaded
 from capi_lab.model import ConsentUplift, FixIds, KeepClickIds, PhoneAtCheckout, SendWithin, match_rates, what_if
 from capi_lab.reconcile import reconcile
 from capi_lab.report.make import report
@@ -72,14 +71,14 @@ def report_files(
     """
     if not events:
         raise InputError("no events: give at least one file of what pixel or server reported")
-    orders = _loaded(conversions, "conversions", conversion_columns, tz)
-    parts = [_loaded(one, "events", event_columns, tz) for one in events]
+    orders = load.any_format(conversions, kind="conversions", columns=conversion_columns, tz=tz)
+    parts = [load.any_format(one, kind="events", columns=event_columns, tz=tz) for one in events]
     rec = reconcile(orders.df, pd.concat([one.df for one in parts], ignore_index=True), platform=platform)
     accounts = [orders, *parts]
     more: dict[str, Any] = {}
     for kind, path in (("receipts", receipts), ("reports", reports)):
         if path is not None:
-            accounts.append(_loaded(path, kind, None, tz))
+            accounts.append(load.any_format(path, kind=kind, tz=tz))
             more[kind] = accounts[-1].df
     if "reports" in more:
         more |= _modelled(more["reports"], orders.df, platform)
@@ -100,10 +99,3 @@ def _modelled(reports: pd.DataFrame, orders: pd.DataFrame, platform: str) -> dic
             continue
     table = pd.concat(found, ignore_index=True) if found else None
     return {"match": fit} | ({} if table is None else {"what_if": table})
-
-
-def _loaded(path: str | Path, kind: str, columns: Mapping[str, str] | None, tz: str | None) -> Loaded:
-    loaded = load.table(path, kind, columns, tz) if columns else load.any_format(path, tz=tz)
-    if loaded.report.table != kind:
-        raise InputError(f"'{loaded.report.source}' holds {loaded.report.table}, but was given for {kind}")
-    return loaded

@@ -118,7 +118,7 @@ def report(
         _coverage(rec, by, level, min_cell, findings),
         None if alarms_per_year is None else days_section(rec, alarms_per_year, level, min_cell, findings),
         _dedup(rec, level, min_cell, findings),
-        _clocks(rec, findings),
+        _clocks(rec, min_cell, findings),
         None if match is None else match_section(match, rec.platform, min_cell, findings),
         None if what_if is None else what_if_section(what_if, min_cell, findings),
         None if receipts is None else send_section(receipts, min_cell, findings),
@@ -231,7 +231,7 @@ def _dedup(rec: Reconciled, level: float, min_cell: int, findings: list[Finding]
     return Section("dedup", "Would each conversion be counted once", tables=tables, pictures=pictures)
 
 
-def _clocks(rec: Reconciled, findings: list[Finding]) -> Section | None:
+def _clocks(rec: Reconciled, min_cell: int, findings: list[Finding]) -> Section | None:
     found = clock_findings(rec)
     if not found.findings:
         return None
@@ -239,7 +239,9 @@ def _clocks(rec: Reconciled, findings: list[Finding]) -> Section | None:
         findings.append(
             Finding(f"Clock of {one.clock} against {one.against}: {one.remedy}", alert=True, where="clocks")
         )
-    table = found.table.assign(offset=found.table["offset"].astype("str"), before=found.table["before"].astype("str"))
+    table = suppress_small(found.table, min_cell).assign(
+        offset=found.table["offset"].astype("str"), before=found.table["before"].astype("str")
+    )
     return Section("clocks", "Clocks that disagree", tables={"Proposals, none of them applied": table})
 
 

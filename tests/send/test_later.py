@@ -275,6 +275,12 @@ def test_the_command_line_sends_only_what_was_approved(
     assert box.bodies[0]["access_token"] == "from-the-environment"  # noqa: S105 - nobody's
     assert pd.read_csv(tmp_path / "r.csv")["status"].tolist() == ["accepted"] * 2
     assert runner.invoke(app, ["send", *common]).output.count("already accepted") == 1
+    theirs = rows.rename(columns={"conversion_id": "Order no."})
+    theirs.to_csv(tmp_path / "theirs.csv", index=False)
+    mapped = runner.invoke(
+        app, ["send", str(tmp_path / "theirs.csv"), *common[1:], "--map-order", "Order no.=conversion_id"]
+    )
+    assert (mapped.exit_code, mapped.output.count("already accepted")) == (3, 1), mapped.output
     box.script = lambda number, rows: (200, {}, {"web": []})
     seen = runner.invoke(app, ["doctor", "meta", *common[2:4], "--host", box.url])
     assert (seen.exit_code, seen.output.count(" ok ")) == (0, 3)
