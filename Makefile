@@ -28,10 +28,10 @@ demo: $(STAMP)  ## install, measure coverage on the shipped sample, say where th
 	$(BIN)/capi-lab demo --out out
 
 test: $(STAMP)  ## the test suite
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 thorough: $(STAMP)  ## the suite with every case it cuts for time (tests/depth.py)
-	CAPI_LAB_THOROUGH=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	CAPI_LAB_THOROUGH=1 $(BIN)/python -m pytest -n auto
 
 recover: $(STAMP)  ## 200 simulated shops: do calibrated intervals hold the parameters that made the data?
 	$(BIN)/python -m tests.simulate.recover

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +22,32 @@ gc.set_threshold(100_000, 50, 100)
 # No test is timed: machines differ, and so do their days.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Files whose tests are long and share nothing: each goes to whoever is free, and they go first.
+ALONE = ("tests/test_chaos.py", "tests/test_lab.py", "tests/engines/test_limits.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones first, so that no worker ends with one while the other is idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(ALONE))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a file's tests to one worker, which makes what they share once.
+
+    xdist's own groups do nothing with pytest 9.2: it no longer reads the names that xdist writes.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 

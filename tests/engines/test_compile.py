@@ -126,12 +126,13 @@ def _works(of: dict[str, ibis.Table]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("written")  # what is heard is heard once
 @pytest.mark.parametrize("engine", KNOWN)
 def test_every_expression_is_written(engine: str, heard: dict[Any, tuple[str, ibis.Table]]) -> None:
     """Ibis writes each expression for the engine, and the engine's grammar reads it."""
     assert len(heard) > (120 if THOROUGH else 70)
-    for name, expression in heard.values():
+    # Most of what BigQuery's writer is asked is asked of Snowflake's as well: every third is enough to hear of it.
+    step = 1 if THOROUGH or engine == "bigquery" else 3
+    for name, expression in list(heard.values())[::step]:
         sql = str(ibis.to_sql(expression, dialect=engine, pretty=False))
         (tree,) = sqlglot.parse(sql, dialect=engine)
         assert tree is not None
@@ -144,7 +145,6 @@ def test_every_expression_is_written(engine: str, heard: dict[Any, tuple[str, ib
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("written")
 def test_patterns_mean_the_same_everywhere(heard: dict[Any, tuple[str, ibis.Table]]) -> None:
     """No bracket and no `&&` inside brackets: Java reads a class in a class, or an intersection, RE2 the characters."""
     asked = set()

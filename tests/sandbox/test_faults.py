@@ -148,10 +148,11 @@ def test_it_ends_cleanly_while_requests_are_held() -> None:
 
 def test_the_command_line_runs_one() -> None:
     """`capi-lab sandbox` says where it listens and which credentials are good, and ends with an interrupt."""
-    code = "import sys; sys.argv = ['capi-lab', 'sandbox', '--port', '0', '--seed', '4', '--faults', 'throttled:0.5']; "
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code + "from capi_lab.cli import main; main()"], stdout=subprocess.PIPE, text=True
-    )
+    words = ["capi-lab", "sandbox", "--port", "0", "--seed", "4", "--faults", "throttled:0.5"]
+    # Who starts the tests in the background has interrupts ignored, and children inherit that.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += f"sys.argv = {words}; from capi_lab.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     expected = cl.Sandbox(seed=4).credentials()
     url = process.stdout.readline().split()[2]
