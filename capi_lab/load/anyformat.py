@@ -9,8 +9,8 @@ from typing import Any
 
 from capi_lab.errors import InputError
 from capi_lab.load.files import Paths, source_files
-from capi_lab.load.marks import Recognised, named_format, recognise
 from capi_lab.load.result import Loaded
+from capi_lab.load.signatures import Recognised, named_format, recognise
 from capi_lab.load.table import table
 
 __all__ = ["any_format", "find_format", "load_found"]

@@ -15,9 +15,9 @@ from capi_lab.errors import LoadError
 from capi_lab.load.addresses import client_addresses
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.lines import arrow_text, numbered_lines, row_ids, text_series, unescaped
-from capi_lab.load.marks import Mark
 from capi_lab.load.pageviews import REQUEST, Requests, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import blank_to_missing
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["alb_log", "cloudfront_log"]
 
-MARKS = {
+SIGNATURES = {
     "cloudfront_log": (
-        Mark(
+        Signature(
             line=r"#(?:Version|Fields):|\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\t(?:[^\t]*\t){21,30}[^\t]*$",
             options={"kind": "visits"},
         ),
     ),
     "alb_log": (
-        Mark(
+        Signature(
             line=r"(?:[a-z][a-z0-9]* )?\d{4}-\d\d-\d\dT\S+ \S+ \S+ \S+ [\d.-]+ [\d.-]+ [\d.-]+ (?:\d{3}|-) ",
             options={"kind": "visits"},
         ),

@@ -42,7 +42,7 @@ class Fill:
 
     @property
     def share(self) -> float:
-        """The fill rate; 0 where there are no rows."""
+        """The share filled; 0 where there are no rows."""
         return self.k / self.n if self.n else 0.0
 
 

@@ -14,9 +14,9 @@ from capi_lab.errors import LoadError
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import currency_codes, event_times, money, repeats
 from capi_lab.tables import CLICK_ID_COLUMNS, CONVERSIONS
 from capi_lab.words import LoadDrop
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["crm_leads"]
 
-MARKS = {
+SIGNATURES = {
     "crm_leads": (
-        Mark(
+        Signature(
             fields=(
                 ("properties.createdate",),
                 ("hs_object_id", "createdate"),

@@ -25,10 +25,10 @@ from capi_lab.load.files import (
 from capi_lab.load.ga4_records import FORMAT, consent, event_columns, joined, lines_of_events, no_zero, params_of
 from capi_lab.load.gather import gather
 from capi_lab.load.lines import row_ids, text_series
-from capi_lab.load.marks import Mark
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.records import Cells, Records
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     currency_codes,
     event_times,
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ga4_bigquery", "ga4_clicks", "ga4_fivetran"]
 
-MARKS = {
-    "ga4_bigquery": (Mark(fields=(("event_name", "event_timestamp", "event_params"),)),),
-    "ga4_fivetran": (Mark(fields=(("name", "timestamp", "user_pseudo_id", "bundle_sequence_id"),)),),
+SIGNATURES = {
+    "ga4_bigquery": (Signature(fields=(("event_name", "event_timestamp", "event_params"),)),),
+    "ga4_fivetran": (Signature(fields=(("name", "timestamp", "user_pseudo_id", "bundle_sequence_id"),)),),
 }
 
 _REQUIRED = ("event_name", "event_timestamp")

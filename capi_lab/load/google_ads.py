@@ -14,18 +14,18 @@ from capi_lab.errors import LoadError
 from capi_lab.identity.clickids import URL_PARAMETERS
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, listed, read_any
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import event_times, pick, repeats
 from capi_lab.tables import CLICKS
 from capi_lab.words import IdSource, LoadDrop
 
 __all__ = ["dotted", "google_click_view"]
 
-MARKS = {
+SIGNATURES = {
     "google_click_view": (
-        Mark(
+        Signature(
             fields=(
                 ("click_view.gclid",),
                 ("clickview.gclid",),

@@ -19,9 +19,9 @@ from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
 from capi_lab.load.har import parameters
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import blank_to_missing, currency_codes, event_times, money, pick, repeats, text_column
 from capi_lab.platforms import PLATFORMS
 from capi_lab.platforms.pixel import PixelField
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["gtm_server_log"]
 
-MARKS = {
+SIGNATURES = {
     "gtm_server_log": (
-        Mark(
+        Signature(
             fields=(
                 ("httprequest.requesturl",),
                 ("type", "name", "traceid"),

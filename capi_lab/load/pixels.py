@@ -20,8 +20,8 @@ from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
 from capi_lab.load.har import Request, bodies, decoded, flattened, parameters, read_requests
-from capi_lab.load.marks import Mark
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import blank_to_missing, currency_codes, event_times, money, text_column
 from capi_lab.platforms import PLATFORMS
 from capi_lab.platforms.pixel import Carries, PixelEndpoint, PixelRule
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pixel_har"]
 
-MARKS = {
-    "pixel_har": (Mark(fields=(("log.entries",), ("starteddatetime", "request.url")), line=r'[^"]*https?://\S+$'),)
+SIGNATURES = {
+    "pixel_har": (Signature(fields=(("log.entries",), ("starteddatetime", "request.url")), line=r'[^"]*https?://\S+$'),)
 }
 
 _ANSWER_LACKS = "a list of URLs tells neither bodies nor answers: events in a POST are not in it"

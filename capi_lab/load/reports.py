@@ -20,11 +20,11 @@ from capi_lab.errors import LoadError
 from capi_lab.load.buckets import exact_count, read_count
 from capi_lab.load.files import Part, Paths, require_columns
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.report_answers import ANSWERS, Context, Item, day_text, goal_day
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import blank_to_missing, text_column
 from capi_lab.platforms import PLATFORMS
 from capi_lab.tables import REPORTS
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["answers", "platform_report"]
 
-MARKS = {
+SIGNATURES = {
     "platform_report": (
-        Mark(
+        Signature(
             fields=(
                 ("event_name", "event_match_quality"),
                 ("offlineconversionuploadclientsummary",),

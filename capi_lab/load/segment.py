@@ -16,9 +16,9 @@ from capi_lab.load.addresses import bots, client_addresses
 from capi_lab.load.clicks import SAME_VISITORS_CLICK, add_click_ids, as_clicks
 from capi_lab.load.files import Part, Paths
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records, read_any
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import currency_codes, event_times, money, pick, repeats
 from capi_lab.tables import EVENTS, VISITS
 from capi_lab.words import Channel, LoadDrop
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["segment_pages", "segment_tracks"]
 
-MARKS = {
+SIGNATURES = {
     "segment_tracks": (
-        Mark(
+        Signature(
             fields=(
                 ("messageid", "type=track"),
                 ("messageid", "event"),
@@ -43,7 +43,7 @@ MARKS = {
         ),
     ),
     "segment_pages": (
-        Mark(
+        Signature(
             fields=(
                 ("messageid", "type=page"),
                 ("id", "anonymous_id", "timestamp", "url"),

@@ -16,10 +16,10 @@ from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, looks_like_json, read_csv, read_json_records, require_columns
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Intake, Loaded
 from capi_lab.load.shopify_graphql import from_graphql, graphql_orders
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["shopify_orders"]
 
-MARKS = {
+SIGNATURES = {
     "shopify_orders": (
-        Mark(
+        Signature(
             fields=(
                 ("created_at", "financial_status", "total_price"),
                 ("createdat", "totalpriceset"),

@@ -11,17 +11,19 @@ from typing import Any
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, named_values
 from capi_lab.load.result import Loaded
 from capi_lab.load.shopify_graphql import graphql_id
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import currency_codes, event_times, money, pick, repeats
 from capi_lab.tables import EVENTS
 from capi_lab.words import LoadDrop
 
 __all__ = ["shopify_events"]
 
-MARKS = {"shopify_events": (Mark(fields=(("clientid", "name", "timestamp", "context"), ("clientid", "name", "data"))),)}
+SIGNATURES = {
+    "shopify_events": (Signature(fields=(("clientid", "name", "timestamp", "context"), ("clientid", "name", "data"))),)
+}
 
 
 def shopify_events(path: Paths, *, tz: str | None = None, to: str | Path | None = None) -> Loaded:

@@ -15,10 +15,10 @@ from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids
 from capi_lab.load.files import Part, Paths, open_text, read_csv, require_columns
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.parquet import Repeat
 from capi_lab.load.records import listed
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENRICHED_FIELDS", "snowplow_events"]
 
-MARKS = {
-    "snowplow_events": (Mark(fields=(("event_id", "collector_tstamp", "app_id"),), line=r"(?:[^\t]*\t){130}[^\t]*$"),),
+SIGNATURES = {
+    "snowplow_events": (
+        Signature(fields=(("event_id", "collector_tstamp", "app_id"),), line=r"(?:[^\t]*\t){130}[^\t]*$"),
+    ),
 }
 
 # What the campaign enrichment writes into mkt_network by itself.

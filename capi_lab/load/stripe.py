@@ -14,9 +14,9 @@ from capi_lab.errors import UnknownNameError
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, looks_like_json, read_csv, read_json_records, require_columns
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Cells, Records
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["stripe_payments"]
 
 _OBJECTS = ("object=charge", "object=payment_intent", "object=checkout.session")
-MARKS = {
+SIGNATURES = {
     "stripe_payments": (
-        Mark(
+        Signature(
             fields=(
                 *((kind, "created", "livemode") for kind in _OBJECTS),
                 ("id", "amount", "status", "created date (utc)"),

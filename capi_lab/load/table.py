@@ -19,8 +19,8 @@ from capi_lab.load.files import (
     require_columns,
 )
 from capi_lab.load.gather import Split, gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     as_text,
     blank_to_missing,
@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["table"]
 
-MARKS = {
+SIGNATURES = {
     "table": tuple(
-        Mark(fields=(one.required,), options={"kind": one.name}) for one in TABLES.values() if one.name != "reports"
+        Signature(fields=(one.required,), options={"kind": one.name})
+        for one in TABLES.values()
+        if one.name != "reports"
     )
 }
 

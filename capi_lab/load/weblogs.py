@@ -26,9 +26,9 @@ from capi_lab.load.lines import (
     text_series,
     unescaped,
 )
-from capi_lab.load.marks import Mark
 from capi_lab.load.pageviews import REQUEST, Requests, refuse_unknown_kind, requests_loaded
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import blank_to_missing
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["access_log"]
 
-MARKS = {
+SIGNATURES = {
     "access_log": (
-        Mark(
+        Signature(
             fields=(("remote_addr", "request"), ("remote_addr", "request_uri"), ("remote_addr", "uri", "status")),
             line=r'\S+ \S+ \S+ \[[^\]]+\] "',
             options={"kind": "visits"},

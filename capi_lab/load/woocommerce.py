@@ -12,9 +12,9 @@ from capi_lab.load.addresses import client_addresses
 from capi_lab.load.clicks import add_click_ids, ids_from_pairs
 from capi_lab.load.files import Part, Paths, read_json_records
 from capi_lab.load.gather import gather
-from capi_lab.load.marks import Mark
 from capi_lab.load.records import Records, listed
 from capi_lab.load.result import Intake, Loaded
+from capi_lab.load.signatures import Signature
 from capi_lab.load.values import (
     blank_to_missing,
     currency_codes,
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["woocommerce_orders"]
 
-MARKS = {
+SIGNATURES = {
     "woocommerce_orders": (
-        Mark(
+        Signature(
             fields=(("date_created_gmt", "order_key"), ("date_created", "order_key"), ("date_created_gmt", "billing"))
         ),
     ),

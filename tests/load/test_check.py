@@ -24,7 +24,7 @@ from capi_lab.cli import app
 from capi_lab.errors import CapiLabError, LoadError, UnknownNameError
 from capi_lab.load.checkup import FileCheck
 from capi_lab.load.files import Part
-from capi_lab.load.marks import known_formats, recognise
+from capi_lab.load.signatures import known_formats, recognise
 from capi_lab.tables import TABLES
 from tests.depth import THOROUGH
 from tests.load.corruption import damaged, zstd
@@ -145,7 +145,7 @@ def test_every_sample_is_known_for_what_it_is(sample: Sample, tmp_path: Path) ->
 
 
 def test_every_loader_has_a_mark_and_a_sample() -> None:
-    """A new loader joins by its MARKS, and by a file here."""
+    """A new loader joins by its SIGNATURES, and by a file here."""
     loaders = {name for name in known_formats() if name not in TABLES} - set(SECOND_READINGS)
     assert {one.loader for one in SAMPLES} - {"table"} == loaders
 

@@ -1,8 +1,8 @@
 """Which format a file has: each loader says how its files show themselves, and the beginning of a file is held to that.
 
-A loader joins by a ``MARKS`` in its module, loader to marks::
+A loader joins by a ``SIGNATURES`` in its module, loader to signatures::
 
-    MARKS = {"my_orders": (Mark(fields=(("order_ref", "placed_at"),)),)}
+    SIGNATURES = {"my_orders": (Signature(fields=(("order_ref", "placed_at"),)),)}
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from capi_lab.errors import LoadError, UnknownNameError
 from capi_lab.load.files import Part, is_parquet, open_bytes
 from capi_lab.tables import TABLES
 
-__all__ = ["Mark", "Recognised", "known_formats", "named_format", "recognise"]
+__all__ = ["Recognised", "Signature", "known_formats", "named_format", "recognise"]
 
 _HEAD = 1 << 20
 _LINES = 50
@@ -32,7 +32,7 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Signature:
     """How files of one format show themselves.
 
     Parameters
@@ -81,24 +81,24 @@ def recognise(file: Part) -> Recognised:
     Returns
     -------
     Recognised
-        Of the marks a file shows, the one with most names; of those the one that shows furthest out.
+        Of the signatures a file shows, the one with most names; of those the one that shows furthest out.
 
     Raises
     ------
     LoadError
-        The file cannot be read, or shows no mark.
+        The file cannot be read, or shows none.
     """
     head = _head(file)
     best: tuple[tuple[int, int], Recognised] | None = None
-    for loader, mark in _marks():
-        rank = _rank(mark, head)
+    for loader, one in _signatures():
+        rank = _rank(one, head)
         if rank is not None and (best is None or rank > best[0]):
-            best = rank, Recognised(loader, mark.options)
+            best = rank, Recognised(loader, one.options)
     if best is None and head.broken:
         raise LoadError(f"'{file.name}' opens as JSON and cannot be read as such: is it cut? Export it again")
     if best is None:
         raise LoadError(
-            f"'{file.name}' shows the marks of no format we read.\n"
+            f"'{file.name}' is of no format we read.\n"
             f"Columns of your own? cl.load.table('{file.name}', 'conversions', columns={{'theirs': 'ours'}})\n"
             f"A format we read? Say which (--as, as_format=): {', '.join(known_formats())}"
         )
@@ -117,7 +117,7 @@ def named_format(name: str) -> Recognised:
         raise UnknownNameError("format", name, known_formats())
     if name in TABLES:
         return Recognised("table", {"kind": name})
-    first = next((mark.options for loader, mark in _marks() if loader == name), _NO_OPTIONS)
+    first = next((one.options for loader, one in _signatures() if loader == name), _NO_OPTIONS)
     return Recognised(name, first)
 
 
@@ -130,24 +130,24 @@ def known_formats() -> tuple[str, ...]:
     return (*sorted(loaders), *sorted(TABLES))
 
 
-def _marks() -> Iterator[tuple[str, Mark]]:
+def _signatures() -> Iterator[tuple[str, Signature]]:
     from capi_lab import load
 
     modules = dict.fromkeys(getattr(load, name).__module__ for name in load.__all__)
     for module in modules:
-        for loader, marks in getattr(sys.modules[module], "MARKS", {}).items():
-            yield from ((loader, mark) for mark in marks)
+        for loader, signatures in getattr(sys.modules[module], "SIGNATURES", {}).items():
+            yield from ((loader, one) for one in signatures)
 
 
-def _rank(mark: Mark, head: _Head) -> tuple[int, int] | None:
+def _rank(one: Signature, head: _Head) -> tuple[int, int] | None:
     ranks = [
         (len(names), -depth)
-        for names in mark.fields
+        for names in one.fields
         for depth, there in enumerate(head.names)
         if there.issuperset(names)
     ]
-    if mark.line and head.lines:
-        pattern = re.compile(mark.line)
+    if one.line and head.lines:
+        pattern = re.compile(one.line)
         if 2 * sum(pattern.match(line) is not None for line in head.lines) >= len(head.lines):
             ranks.append((1, -_MANY))
     return max(ranks, default=None)
