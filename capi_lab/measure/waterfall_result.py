@@ -163,7 +163,8 @@ class Waterfall:
         for which, where, always in ((unreported, "", True), (~unreported, " after that", False)):
             mine = lost[which]
             if mine["k"].notna().all() and (always or mine["k"].sum()):
-                parts.append(f"{int(mine['k'].sum()):,} are lost{where}{_kinds(mine)}")
+                k = int(mine["k"].sum())
+                parts.append(f"{k:,} {'is' if k == 1 else 'are'} lost{where}{_kinds(mine)}")
         return "; ".join(parts) + "."
 
     def _footer(self) -> list[str]:

@@ -179,6 +179,12 @@ def _coverage(rec: Reconciled, by: Sequence[str], level: float, min_cell: int, f
             silent = next(name for setup, name in CALLED.items() if setup != known[0])
             rest = f". The log holds no event of the {silent}: what it reports is not known."
         findings.append(Finding(head + rest, alert=False, where="coverage"))
+    else:
+        text = (
+            f"The coverage of all conversions is suppressed: a number of it is of less than {min_cell} conversions. "
+            "For your own eyes min_cell=1 (--min-cell 1) shows it."
+        )
+        findings.append(Finding(text, alert=False, where="coverage"))
     for name in by:
         table = measured(name)
         tables[f"By {name}"] = table

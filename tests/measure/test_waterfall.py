@@ -489,8 +489,8 @@ def test_wrong_input_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("logged", "said"),
     [
-        ("pixel", "Of 4 conversions the pixel saw 3; 1 are lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
-        ("capi", "Of 4 conversions the server sent 3; 1 are lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
+        ("pixel", "Of 4 conversions the pixel saw 3; 1 is lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
+        ("capi", "Of 4 conversions the server sent 3; 1 is lost: 1 of unknown fate (not_sent: eligibility_unknown)."),
     ],
 )
 def test_a_channel_nobody_watched_is_not_said_to_add_nothing(logged: str, said: str) -> None:

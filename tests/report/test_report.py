@@ -159,6 +159,8 @@ def test_bad_arguments(made: Report) -> None:
         cl.report(rec, now=NOW, by=["browser"])
     one = cl.report(rec, now=NOW)
     assert "Fewer" not in repr(one)
+    assert any("is suppressed" in finding.text and "--min-cell 1" in finding.text for finding in one.findings)
+    assert not any("is suppressed" in finding.text for finding in cl.report(rec, now=NOW, min_cell=1).findings)
     assert one.tables["coverage_1"]["suppressed"].all()
 
 
